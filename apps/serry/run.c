@@ -1,0 +1,254 @@
+/* run.c: `serry run` from beginning to end. */
+#include "run.h"
+#include "command.h"
+
+#include "base/fds.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define RUN_GROUPS_END SRI_MS(50) /* for killed processes to be gone */
+
+void run_say(const run *r, const char *fmt, ...)
+{
+    if (r->o.quiet)
+        return;
+    char text[2048];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    command_say("run", "%s", text);
+}
+
+/* Says why the run cannot be started; the exit status. */
+static int run_fail(int status)
+{
+    command_say("run", "%s", serry_err_detail());
+    return status;
+}
+
+/* -1, or the exit status. */
+static int run_change_directory(const char *wdir)
+{
+    if (!wdir)
+        return -1;
+    char path[PATH_MAX];
+    if (chdir(wdir) != 0) {
+        command_say("run", "--wdir: cannot change to '%s': %s", wdir, strerror(errno));
+        return EXIT_USAGE;
+    }
+    if (getcwd(path, sizeof path))
+        setenv("PWD", path, 1);
+    return -1;
+}
+
+/* What this process changes of itself, and puts back for the ranks. */
+static void run_prepare_self(run *r)
+{
+    sigprocmask(SIG_BLOCK, NULL, &r->mask);
+    r->ignores_children = signal(SIGCHLD, SIG_DFL) == SIG_IGN;
+    getrlimit(RLIMIT_NOFILE, &r->files);
+    struct rlimit all = { .rlim_cur = r->files.rlim_max, .rlim_max = r->files.rlim_max };
+    setrlimit(RLIMIT_NOFILE, &all);
+}
+
+static serry_err run_open(run *r)
+{
+    sri_agent_options a = {
+        .size = r->o.size, .ctx = r, .fate = run_member_fate, .aborted = run_member_aborted
+    };
+    SRI_TRY(sri_agent_options_read(&a));
+    r->null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (r->null < 0)
+        return sri_fail_errno("/dev/null");
+    r->ranks = calloc((size_t)r->o.size, sizeof *r->ranks);
+    if (!r->ranks)
+        return sri_fail(SERRY_ENOMEM, "no memory for %d ranks", r->o.size);
+    for (int i = 0; i < r->o.size; i++)
+        r->ranks[i].pidfd = -1;
+    SRI_TRY(run_guard_start(r));
+    SRI_TRY(sri_agent_create(&r->agent, &a));
+    SRI_TRY(run_events_open(r));
+    if (!r->o.tag)
+        return SERRY_OK;
+    SRI_TRY(run_output_create(&r->output, r->o.size));
+    return run_events_add(r, run_output_ended(r->output), EPOLLIN, RUN_EVENT_OUTPUT, 0);
+}
+
+static int run_refused(const char *program, int error)
+{
+    if (error != ENOENT)
+        command_say("run", "cannot execute '%s': %s", program, strerror(error));
+    else if (strchr(program, '/') && access(program, F_OK) == 0)
+        command_say("run", "cannot execute '%s': its interpreter is not found", program);
+    else
+        command_say("run", "program '%s' is not found", program);
+    return error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_EXECUTE;
+}
+
+/* The process, its seat, and how its end is noticed. -1, or the exit status. */
+static int run_start_process(run *r, run_spawn *s, int rank)
+{
+    int pair[2];
+    if (sri_socket_pair(pair) != SERRY_OK)
+        return run_fail(EXIT_FAILURE);
+    if (sri_agent_seat(r->agent, rank, pair[0]) != SERRY_OK) {
+        close(pair[1]);
+        return run_fail(EXIT_FAILURE);
+    }
+    run_rank *k = &r->ranks[rank];
+    s->join = pair[1];
+    int error = run_spawn_rank(s, rank, &k->pid);
+    close(pair[1]);
+    if (error != 0 && s->refused)
+        return run_refused(r->o.program[0], error);
+    if (error != 0) {
+        command_say("run", "cannot start rank %d: %s", rank, strerror(error));
+        return EXIT_FAILURE;
+    }
+    r->alive++;
+    k->pidfd = (int)syscall(SYS_pidfd_open, k->pid, 0);
+    if (k->pidfd < 0) {
+        command_say("run", "cannot watch rank %d: pidfd_open: %s", rank, strerror(errno));
+        return EXIT_FAILURE;
+    }
+    return run_events_add(r, k->pidfd, EPOLLIN, RUN_EVENT_RANK, rank) == SERRY_OK
+               ? -1
+               : run_fail(EXIT_FAILURE);
+}
+
+/* Gives it its three streams. */
+static int run_start_rank(run *r, run_spawn *s, int rank, int first_in)
+{
+    int out = -1;
+    int err = -1;
+    int status = EXIT_FAILURE;
+    if (r->output && run_output_pipes(r->output, rank, &out, &err) != SERRY_OK) {
+        run_fail(status);
+    } else {
+        s->in = rank == 0 ? first_in : r->null;
+        s->out = r->output ? out : STDOUT_FILENO;
+        s->err = r->output ? err : STDERR_FILENO;
+        status = run_start_process(r, s, rank);
+    }
+    sri_close(&out);
+    sri_close(&err);
+    return status;
+}
+
+static int run_start_all(run *r)
+{
+    run_spawn s;
+    int first_in;
+    if (run_spawn_init(&s, r) != SERRY_OK)
+        return run_fail(EXIT_FAILURE);
+    if (run_input_open(r, &first_in) != SERRY_OK) {
+        run_spawn_fini(&s);
+        return run_fail(EXIT_FAILURE);
+    }
+    cpu_set_t *cpus = r->o.bind_core ? run_bind_plan(r) : NULL;
+    int status = -1;
+    for (int rank = 0; rank < r->o.size && status < 0; rank++) {
+        s.cpus = cpus ? &cpus[rank] : NULL;
+        status = run_start_rank(r, &s, rank, first_in);
+    }
+    if (first_in != STDIN_FILENO)
+        close(first_in);
+    free(cpus);
+    run_spawn_fini(&s);
+    if (status < 0 && r->output && run_output_start(r->output) != SERRY_OK)
+        return run_fail(EXIT_FAILURE);
+    return status;
+}
+
+static void run_loop(run *r)
+{
+    SERRY_IGNORE(sri_deadline(r->o.timeout, &r->timeout_at));
+    run_events_arm(r);
+    sri_agent_run(r->agent);
+    while (r->alive > 0)
+        run_events_handle(r, -1);
+    while (r->output && !r->output_ended && !r->output_abandoned)
+        run_events_handle(r, -1);
+}
+
+/* Ends and reaps what is left. Only then can a group's number become somebody else's. */
+static void run_reap(run *r)
+{
+    run_signal_all(r, SIGKILL);
+    for (int i = 0; i < r->o.size; i++) {
+        while (r->ranks[i].pid > 0 && waitpid(r->ranks[i].pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+        sri_close(&r->ranks[i].pidfd);
+    }
+    /* Others in the groups are not our children, and are gone a moment after they were killed;
+     * where nobody reaps orphans they stay as zombies, and are not waited for any longer. */
+    sri_ns until = sri_now() + RUN_GROUPS_END;
+    for (int i = 0; i < r->o.size; i++) {
+        while (r->ranks[i].pid > 1 && kill(-r->ranks[i].pid, 0) == 0 && sri_now() < until)
+            usleep(500);
+    }
+}
+
+static void run_close(run *r)
+{
+    if (r->ranks)
+        run_reap(r);
+    run_guard_end(r);
+    run_input_close(r);
+    if (r->output) {
+        int error = run_output_destroy(r->output, !r->output_abandoned);
+        if (error != 0 && error != EPIPE) {
+            command_say("run", "cannot write the ranks' output: %s", strerror(error));
+            /* Ranks that wrote on have got SIGPIPE, which is not the cause. */
+            if (r->status == 0 || r->status == EXIT_SIGNAL + SIGPIPE)
+                r->status = EXIT_FAILURE;
+        }
+    }
+    run_events_close(r);
+    if (r->agent)
+        sri_agent_destroy(r->agent);
+    sri_close(&r->null);
+    free(r->ranks);
+}
+
+int command_run(int argc, char **argv)
+{
+    run r = { .events = -1,
+              .signals = -1,
+              .timer = -1,
+              .null = -1,
+              .guard = -1,
+              .input.pipe = -1,
+              .timeout_at = SRI_NEVER,
+              .kill_at = SRI_NEVER,
+              .stop_at = SRI_NEVER };
+    int status = run_options_read(&r.o, argc, argv);
+    if (status < 0)
+        status = run_change_directory(r.o.wdir);
+    if (status >= 0)
+        return status;
+    run_prepare_self(&r);
+    serry_err e = run_open(&r);
+    if (e != SERRY_OK) {
+        r.status = run_fail(e == SERRY_EINVAL ? EXIT_USAGE : EXIT_FAILURE);
+    } else {
+        status = run_start_all(&r);
+        if (status < 0)
+            run_loop(&r);
+        else
+            r.status = status;
+    }
+    run_close(&r);
+    return r.status;
+}

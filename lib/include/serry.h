@@ -1,0 +1,15 @@
+/* serry.h: all public headers. serry/mpi.h and serry/transport.h stand apart. */
+#ifndef SERRY_H
+#define SERRY_H
+
+#include <serry/collective.h>
+#include <serry/error.h>
+#include <serry/future.h>
+#include <serry/message.h>
+#include <serry/pool.h>
+#include <serry/process.h>
+#include <serry/queue.h>
+#include <serry/types.h>
+#include <serry/world.h>
+
+#endif

@@ -1,0 +1,132 @@
+/* serry/pool.h: the same function over many inputs, by processes that take work as they can.
+ *
+ *     static int square(serry_task *t, const void *in, size_t len)
+ *     {
+ *         double x = *(const double *)in;
+ *         (void)len;
+ *         x *= x;
+ *         return serry_task_return(t, &x, sizeof x) != SERRY_OK;
+ *     }
+ *     ...
+ *     double xs[100] = { 1, 2, 3 }, ys[100];
+ *     serry_pool *pool;
+ *     SERRY_CHECK(serry_pool_create(&pool, NULL));
+ *     SERRY_CHECK(serry_pool_map(pool, square, xs, sizeof *xs, 100, ys, sizeof *ys, NULL));
+ *     serry_pool_destroy(pool);
+ *
+ * Who works: in a world of one, worker processes of the pool (options .workers, serry_cpu_count()
+ * by default). In a world of several launched ranks, the ranks that are in serry_pool_serve or in
+ * serry_finalize; a rank that waits in its own map runs tasks itself while nobody serves it.
+ * Tasks and results wait at the pool's home, so workers stay fed while the owner computes. A worker
+ * that dies is replaced; its task is retried (.retries) or reported, and the tasks whose results had
+ * not reached the home are run again.
+ * A pool belongs to the process that made it: other processes get SERRY_ESTATE.
+ */
+#ifndef SERRY_POOL_H
+#define SERRY_POOL_H
+
+#include <serry/future.h>
+#include <serry/process.h>
+#include <serry/world.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct serry_pool serry_pool;
+typedef struct serry_task serry_task;
+
+/* A task reads len bytes of in, aligned for any type, and returns 0; or another value, and it has
+ * failed. Its result are the bytes given to serry_task_return, none if it gave none. */
+typedef int (*serry_task_fn)(serry_task *t, const void *in, size_t len);
+
+/* Gives the result; a second call replaces it. The bytes are copied. */
+SERRY_API serry_err serry_task_return(serry_task *t, const void *out, size_t len);
+
+/* Says why the task fails. Always returns 1, so that a task can `return serry_task_fail(...)`. */
+SERRY_API int serry_task_fail(serry_task *t, const char *fmt, ...) SERRY_PRINTF(2, 3);
+
+/* The task's index in its map (0 for one task alone), the rank that runs it, which attempt this is
+ * (from 1), and the pool to which it may submit tasks of its own. */
+SERRY_API size_t serry_task_index(const serry_task *t);
+SERRY_API int serry_task_worker(const serry_task *t);
+SERRY_API int serry_task_attempt(const serry_task *t);
+
+typedef struct serry_pool_options {
+    const char *name;             /* for messages; up to 63 bytes */
+    int workers;                  /* worker processes; 0: serry_cpu_count(); world of one only */
+    serry_process_fn initializer; /* run once in each worker before its first task; not 0: the pool is
+                                     broken */
+    const void *init_arg;         /* copied */
+    size_t init_len;
+    int max_tasks_per_worker;     /* a worker is replaced after so many; 0: never */
+    int retries;                  /* how often a task whose worker died is tried again */
+    double retry_delay;           /* seconds before the first retry, doubled each time */
+    double task_timeout;          /* seconds a task may run; 0: no limit */
+    bool isolate;                 /* run each task in a process of its own */
+} serry_pool_options;
+
+/* Makes a pool and starts its workers; they need not be up when it returns. If one cannot be
+ * started, those that were are ended. Errors: SERRY_EINVAL, SERRY_ELIMIT, SERRY_ESYS,
+ * SERRY_ESTATE. */
+SERRY_API SERRY_WARN_UNUSED serry_err serry_pool_create(serry_pool **pool,
+                                                        const serry_pool_options *o);
+
+typedef struct serry_map_options {
+    size_t chunk;      /* tasks handed out together; 0: adapts to the measured task time */
+    bool keep_going;   /* a failing task does not stop the map */
+    bool progress;     /* a progress bar on standard error */
+    double timeout;    /* seconds for the whole map; 0: no limit */
+    serry_err *errors; /* n places, or NULL: what became of each task */
+    void (*on_error)(void *ctx, size_t index, serry_err e, const char *text);
+    void *ctx;
+} serry_map_options;
+
+/* Runs fn over n items of item_size bytes; results[i], result_size bytes, is what task i returned,
+ * zero-filled if shorter; a longer result fails its task with SERRY_ETRUNC. Blocks until all are
+ * done, the map stops at a failing task (SERRY_ETASK, or SERRY_EDIED if its worker died), or the
+ * time is up. Finished results are kept in each case; a task not run is SERRY_ECANCELLED in errors
+ * (and so is one, when the time is up, whose result was still with its worker: those of short tasks
+ * are sent together, every 1.5 ms).
+ * With keep_going all are run, and the first error in the order of items is returned.
+ * The error's detail is the text of the task that failed. items and results are borrowed. */
+SERRY_API SERRY_WARN_UNUSED serry_err serry_pool_map(serry_pool *pool, serry_task_fn fn,
+                                                     const void *items, size_t item_size, size_t n,
+                                                     void *results, size_t result_size,
+                                                     const serry_map_options *o);
+
+/* One task; waits for its result. As serry_pool_submit, serry_future_get. */
+SERRY_API SERRY_WARN_UNUSED serry_err serry_pool_apply(serry_pool *pool, serry_task_fn fn,
+                                                       const void *in, size_t len, void *out,
+                                                       size_t cap, size_t *out_len, double timeout);
+
+/* One task; its result comes in a future, which you free. in is copied. */
+SERRY_API SERRY_WARN_UNUSED serry_err serry_pool_submit(serry_future **f, serry_pool *pool,
+                                                        serry_task_fn fn, const void *in,
+                                                        size_t len);
+
+/* Works for the pools of rank owner (or SERRY_ANY) until it destroys one, finalizes or dies (with
+ * SERRY_ANY: until all other launched ranks have finalized or died). Whoever comes too late, because
+ * the owner has destroyed a pool since the last collective already, is let go at once. At the end
+ * of its time a task under way is finished first. Errors: SERRY_ETIMEDOUT; SERRY_EINVAL (no such
+ * rank, or this one), SERRY_ESTATE (in a started process, in a task, or if another thread serves). */
+SERRY_API SERRY_WARN_UNUSED serry_err serry_pool_serve(int owner, double timeout);
+
+/* No more tasks: who gives it one gets SERRY_ECLOSED. Idempotent. */
+SERRY_API SERRY_WARN_UNUSED serry_err serry_pool_close(serry_pool *pool);
+
+/* Waits until a closed or terminated pool has finished its tasks and its workers have ended.
+ * SERRY_ESTATE: it is neither. */
+SERRY_API SERRY_WARN_UNUSED serry_err serry_pool_join(serry_pool *pool, double timeout);
+
+/* Ends the pool at once: its workers are killed, tasks that wait are SERRY_ECANCELLED. */
+SERRY_API SERRY_WARN_UNUSED serry_err serry_pool_terminate(serry_pool *pool);
+
+/* Terminates the pool if need be and frees it. Its futures must be freed by their owners; they are
+ * SERRY_ECANCELLED if they were pending. NULL is fine. */
+SERRY_API void serry_pool_destroy(serry_pool *pool);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

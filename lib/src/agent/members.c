@@ -1,0 +1,350 @@
+/* agent/members.c: seats, hellos, and deaths.
+ *
+ * A member has ended when its pidfd is readable or its socket has ended. The socket alone decides
+ * only if there is no pidfd, or if the process has closed it and lives on: then it is given a moment
+ * to end, and is dead to us after it. */
+#include "agent/private.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Between the end of a process's descriptors and the end of the process. On a busy machine one that
+ * is seen to be on its way is given longer: its code is known at its end only. */
+#define MEMBERS_MOMENT SRI_MS(40)
+#define MEMBERS_MOMENT_EXITING SRI_MS(2000)
+#define MEMBERS_EXITING 0x4u /* PF_EXITING among the flags in /proc/PID/stat */
+
+agent_member *agent_member_of(sri_agent *a, int rank)
+{
+    return rank >= 0 && rank < a->n_ranks ? a->members[rank] : NULL;
+}
+
+bool agent_member_present(sri_agent *a, int rank)
+{
+    agent_member *m = agent_member_of(a, rank);
+    return m && (m->state == AGENT_SEATED || m->state == AGENT_JOINED);
+}
+
+static serry_err members_room(sri_agent *a, int rank)
+{
+    if (rank >= a->members_cap) {
+        int cap = a->members_cap ? a->members_cap : 64;
+        while (cap <= rank)
+            cap *= 2;
+        agent_member **more = realloc(a->members, (size_t)cap * sizeof *more);
+        if (!more)
+            return sri_fail(SERRY_ENOMEM, "no memory for %d members", cap);
+        a->members = more;
+        a->members_cap = cap;
+    }
+    while (a->n_ranks <= rank)
+        a->members[a->n_ranks++] = NULL;
+    return SERRY_OK;
+}
+
+serry_err agent_new_rank(sri_agent *a, int rank, int socket, agent_member **out)
+{
+    SRI_TRY(members_room(a, rank));
+    agent_member *m = calloc(1, sizeof *m);
+    if (!m)
+        return sri_fail(SERRY_ENOMEM, "no memory for rank %d", rank);
+    *m = (agent_member){ .rank = rank, .state = AGENT_SEATED, .parent = -1, .socket = socket,
+                         .pidfd = -1, .streams = { -1, -1, -1 } };
+    m->late_end = &m->late;
+    serry_err e = a->host->ops->seat(a->host, rank, socket);
+    if (e == SERRY_OK)
+        e = agent_epoll(a, socket, agent_event(AGENT_EVENT_SOCKET, rank));
+    if (e != SERRY_OK) {
+        free(m);
+        return e;
+    }
+    a->members[rank] = m;
+    a->alive++;
+    *out = m;
+    return SERRY_OK;
+}
+
+serry_err sri_agent_seat(sri_agent *a, int rank, int fd)
+{
+    agent_member *m;
+    serry_err e = agent_member_of(a, rank) ? sri_fail(SERRY_EINVAL, "rank %d has a seat", rank)
+                                           : agent_new_rank(a, rank, fd, &m);
+    if (e != SERRY_OK) {
+        close(fd);
+        return e;
+    }
+    m->launched = true;
+    a->launched_in++;
+    snprintf(m->name, sizeof m->name, "Rank-%d", rank);
+    return SERRY_OK;
+}
+
+/* ---- joining ---- */
+
+/* Answers a hello, or ends what cannot be answered: nobody waits for a welcome in vain. */
+static serry_err members_welcome(sri_agent *a, agent_member *m, serry_err e)
+{
+    sri_packet_head head = { .kind = SRI_KIND_JOIN, .mark = SRI_PACKET_MARK };
+    sri_welcome w = { .version = SRI_JOIN_VERSION, .rank = m->rank,
+                      .size = a->options.size, .parent = m->parent, .daemon = m->daemon,
+                      .max_message = a->options.max_message,
+                      .process = agent_process_id(m->rank),
+                      .parent_process = m->parent >= 0 ? agent_process_id(m->parent) : 0 };
+    int fds[SRI_FDS_MAX];
+    int n = 0;
+    if (e == SERRY_OK)
+        e = a->host->ops->welcome(a->host, m->rank, &w, fds, &n);
+    w.err = (uint32_t)e;
+    if (e == SERRY_OK) {
+        /* The process that was started by hand is the user's own: it is told, not killed. */
+        if (!(m->rank == 0 && a->options.direct)) {
+            w.lifeline = 1;
+            fds[n++] = a->lifeline[0];
+        }
+    } else {
+        snprintf(w.text, sizeof w.text, "%s", serry_err_detail());
+    }
+    int code = sri_packet_send(m->socket, &head, sizeof head, &w, sizeof w, fds, n);
+    if (code != 0) {
+        sri_log(SRI_LOG_INFO, "rank %d could not be welcomed: %s", m->rank, strerror(code));
+        shutdown(m->socket, SHUT_RDWR);
+    }
+    return e;
+}
+
+void agent_deliver_join(sri_agent *a, agent_member *m, const sri_arrival *f)
+{
+    sri_hello hello;
+    int fd = f->fd;
+    if (f->len != sizeof hello) {
+        sri_close(&fd);
+        return;
+    }
+    memcpy(&hello, f->bytes, sizeof hello);
+    if (hello.role == SRI_JOIN_NURSERY) {
+        agent_take_nursery(a, fd); /* the descriptor is the nursery's socket */
+        return;
+    }
+    if (m->state != AGENT_SEATED || hello.version != SRI_JOIN_VERSION) {
+        SERRY_IGNORE(members_welcome(
+            a, m, sri_fail(SERRY_ESTATE, "rank %d has joined already", m->rank)));
+        sri_close(&fd);
+        return;
+    }
+    m->state = AGENT_JOINED;
+    m->pid = hello.pid;
+    m->pidfd = fd >= 0 ? fd : (int)syscall(SYS_pidfd_open, hello.pid, 0);
+    if (m->pidfd >= 0 && agent_epoll(a, m->pidfd, agent_event(AGENT_EVENT_PIDFD, m->rank)) != SERRY_OK)
+        sri_close(&m->pidfd);
+    if (members_welcome(a, m, SERRY_OK) != SERRY_OK)
+        m->state = AGENT_SEATED; /* its socket ends, and it with it */
+    else if (m->pending_signal)
+        agent_end_member(a, m, m->pending_signal);
+}
+
+/* ---- ending ---- */
+
+/* What the kernel says of a process that nobody has reaped yet. */
+typedef struct members_stat {
+    char state;
+    unsigned flags;
+    int status; /* of a zombie */
+} members_stat;
+
+static bool members_read_stat(pid_t pid, members_stat *s)
+{
+    char path[64];
+    char text[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (n <= 0)
+        return false;
+    text[n] = 0;
+    char *at = strrchr(text, ')'); /* field 2 ends here; flags is field 9, exit_code field 52 */
+    char *last = strrchr(text, ' ');
+    return at && last && sscanf(at + 1, " %c %*d %*d %*d %*d %*d %u", &s->state, &s->flags) == 2
+           && sscanf(last, " %d", &s->status) == 1;
+}
+
+static bool members_zombie_status(pid_t pid, int *status)
+{
+    members_stat s;
+    if (!members_read_stat(pid, &s) || (s.state != 'Z' && s.state != 'X'))
+        return false;
+    *status = s.status;
+    return true;
+}
+
+/* Has it begun to end, and not got there yet? */
+static bool members_is_exiting(const agent_member *m)
+{
+    members_stat s;
+    return m->pid > 0 && members_read_stat(m->pid, &s) && (s.flags & MEMBERS_EXITING);
+}
+
+/* The same of one that has been reaped, where the kernel keeps it with the pidfd (Linux 6.15). */
+static bool members_reaped_status(int pidfd, int *status)
+{
+    struct {
+        uint64_t mask;
+        uint64_t rest[6];
+        uint32_t egid;
+        int32_t exit_code;
+    } info = { .mask = 1u << 3 };
+    _Static_assert(sizeof info == 64, "struct pidfd_info, version 0");
+    if (pidfd < 0 || ioctl(pidfd, _IOC(_IOC_READ | _IOC_WRITE, 0xFF, 11, sizeof info), &info) != 0
+        || !(info.mask & (1u << 3)))
+        return false;
+    *status = info.exit_code;
+    return true;
+}
+
+static void members_learn_code(agent_member *m)
+{
+    int status;
+    if (m->code_known)
+        return;
+    if (m->pid == 0) { /* it never joined: of a started one that is no good end */
+        m->code = m->launched ? 0 : -SIGKILL;
+        return;
+    }
+    if (!members_zombie_status(m->pid, &status) && !members_reaped_status(m->pidfd, &status)) {
+        m->code = m->state == AGENT_JOINED ? -SIGKILL : 0; /* nobody knows */
+        return;
+    }
+    m->code = WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+    m->code_known = true;
+}
+
+static bool members_process_runs(const agent_member *m)
+{
+    struct pollfd p = { .fd = m->pidfd, .events = POLLIN };
+    return m->pidfd >= 0 && poll(&p, 1, 0) == 0;
+}
+
+void agent_end_member(sri_agent *a, agent_member *m, int signal)
+{
+    (void)a;
+    if (m->state == AGENT_GONE)
+        return;
+    if (m->state == AGENT_SEATED) { /* who it is, it says when it joins */
+        m->pending_signal = signal;
+        return;
+    }
+    if (m->pidfd >= 0)
+        syscall(SYS_pidfd_send_signal, m->pidfd, signal, NULL, 0);
+    else if (m->pid > 0)
+        kill(m->pid, signal);
+}
+
+static void members_end_daemons(sri_agent *a, const agent_member *parent)
+{
+    for (int r = 0; r < a->n_ranks; r++) {
+        agent_member *m = a->members[r];
+        if (!m || m->parent != parent->rank || !m->daemon || m->ending)
+            continue;
+        m->ending = true;
+        agent_end_member(a, m, SIGTERM);
+    }
+}
+
+void agent_member_left(sri_agent *a, agent_member *m)
+{
+    if (m->state != AGENT_JOINED)
+        return;
+    m->state = AGENT_LEFT;
+    if (m->launched)
+        a->launched_in--;
+    agent_objects_gone(a, m->rank, SRI_FATE_LEFT);
+    a->host->ops->tell(a->host, m->rank, SRI_FATE_LEFT, 0);
+    if (a->options.fate)
+        a->options.fate(a->options.ctx, m->rank, m->pid, SRI_FATE_LEFT, 0);
+    members_end_daemons(a, m);
+}
+
+/* Everything that this member had sent has been handled first. */
+void agent_member_ended(sri_agent *a, agent_member *m)
+{
+    if (m->state == AGENT_GONE)
+        return;
+    a->host->ops->drain(a->host, m->rank);
+    if (m->state == AGENT_GONE)
+        return;
+    members_learn_code(m);
+    sri_fate fate = m->state == AGENT_SEATED || m->state == AGENT_JOINED ? SRI_FATE_DIED
+                                                                          : SRI_FATE_ENDED;
+    if (m->launched && fate == SRI_FATE_DIED)
+        a->launched_in--;
+    if (m->rank == 0 && !a->nursery_settled)
+        agent_take_nursery(a, -1);
+    /* The program that the user started is no more: nothing of it goes on behind his back. */
+    if (m->rank == 0 && a->options.direct && m->state != AGENT_RELEASED)
+        a->stop = true;
+    m->state = AGENT_GONE;
+    a->alive--;
+    a->lost_members -= m->lost_at != 0;
+    agent_drop_late(a, m);
+    sri_buffer_fini(&m->chain);
+    agent_forget_asker(a, m->rank);
+    agent_objects_gone(a, m->rank, fate);
+    a->host->ops->tell(a->host, m->rank, fate, m->code);
+    a->host->ops->unseat(a->host, m->rank);
+    sri_close(&m->socket);
+    sri_close(&m->pidfd);
+    for (int i = 0; i < 3; i++)
+        sri_close(&m->streams[i]);
+    members_end_daemons(a, m);
+    if (a->options.fate)
+        a->options.fate(a->options.ctx, m->rank, m->pid, fate, m->code);
+    agent_waiters_look(a);
+}
+
+void agent_member_readable(sri_agent *a, int rank)
+{
+    agent_member *m = agent_member_of(a, rank);
+    if (!m || m->state == AGENT_GONE || m->lost_at)
+        return;
+    if (a->host->ops->readable(a->host, rank) || m->state == AGENT_GONE)
+        return;
+    if (members_process_runs(m) && m->state != AGENT_RELEASED) {
+        m->lost_at = sri_now();
+        a->lost_members++;
+        struct epoll_event none = { 0 };
+        epoll_ctl(a->epoll, EPOLL_CTL_DEL, m->socket, &none);
+        return;
+    }
+    agent_member_ended(a, m);
+}
+
+void agent_members_tick(sri_agent *a)
+{
+    for (int r = 0; r < a->n_ranks && a->lost_members > 0; r++) {
+        agent_member *m = a->members[r];
+        if (!m || m->state == AGENT_GONE || !m->lost_at)
+            continue;
+        sri_ns since = sri_now() - m->lost_at;
+        if (since > MEMBERS_MOMENT && (since > MEMBERS_MOMENT_EXITING || !members_is_exiting(m)))
+            agent_member_ended(a, m);
+    }
+}
+
+void sri_agent_kill_all(sri_agent *a)
+{
+    for (int r = 0; r < a->n_ranks; r++) {
+        if (a->members[r])
+            agent_end_member(a, a->members[r], SIGKILL);
+    }
+}

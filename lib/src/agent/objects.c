@@ -1,0 +1,441 @@
+/* agent/objects.c: the table of objects, and the services of agent/object.h for their homes. */
+#include "agent/private.h"
+#include "agent/protocol.h"
+#include "base/log.h"
+#include "agent/handle.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* The number that cells begin with; 0 names none. */
+#define FIRST_CELL 1u
+
+/* Freed cells that lie still before one is used again. */
+#define OBJECTS_CELLS_RESTING 64u
+
+static agent_object *objects_outer(sri_object *o)
+{
+    return (agent_object *)(void *)((char *)o - offsetof(agent_object, object));
+}
+
+serry_err agent_objects_init(sri_agent *a)
+{
+    a->n_objects = 1;
+    a->next_cell = FIRST_CELL;
+    return SERRY_OK;
+}
+
+/* ---- sessions and cells ---- */
+
+static agent_session *objects_session(agent_object *x, int rank)
+{
+    agent_session *s;
+    HASH_FIND_INT(x->sessions, &rank, s);
+    return s;
+}
+
+static void objects_free_session(sri_agent *a, agent_object *x, agent_session *s)
+{
+    for (int i = 0; i < SRI_HOME_CELLS; i++) {
+        if (s->cells[i])
+            a->free_cells[(a->first_free_cell + a->n_free_cells++) % a->free_cells_cap] =
+                s->cells[i];
+    }
+    HASH_DEL(x->sessions, s);
+    free(s);
+}
+
+void *sri_home_session(sri_object *o, int rank)
+{
+    agent_object *x = objects_outer(o);
+    agent_session *s = objects_session(x, rank);
+    if (s)
+        return s->bytes;
+    agent_member *m = agent_member_of(o->agent, rank);
+    if (!m || m->state == AGENT_GONE)
+        return NULL;
+    s = calloc(1, sizeof *s + o->cls->session);
+    if (!s)
+        return NULL;
+    s->rank = rank;
+    HASH_ADD_INT(x->sessions, rank, s);
+    return s->bytes;
+}
+
+void sri_home_sessions(sri_object *o, void (*fn)(sri_object *o, int rank, void *session, void *ctx),
+                       void *ctx)
+{
+    agent_session *s, *next;
+    HASH_ITER(hh, objects_outer(o)->sessions, s, next)
+    fn(o, s->rank, s->bytes, ctx);
+}
+
+/* Cells are used again in the order they were freed, so that a member which has not yet been told
+ * that an object is gone does not step on somebody else's. */
+static uint32_t objects_take_cell(sri_agent *a)
+{
+    if (a->n_free_cells > OBJECTS_CELLS_RESTING) {
+        uint32_t n = a->free_cells[a->first_free_cell];
+        a->first_free_cell = (a->first_free_cell + 1) % a->free_cells_cap;
+        a->n_free_cells--;
+        return n;
+    }
+    /* Room to give it back is made before it is taken. */
+    if (a->next_cell >= a->free_cells_cap) {
+        uint32_t cap = a->free_cells_cap ? 2 * a->free_cells_cap : 256;
+        uint32_t *more = malloc(cap * sizeof *more);
+        if (!more)
+            return 0;
+        for (uint32_t i = 0; i < a->n_free_cells; i++)
+            more[i] = a->free_cells[(a->first_free_cell + i) % a->free_cells_cap];
+        free(a->free_cells);
+        a->free_cells = more;
+        a->first_free_cell = 0;
+        a->free_cells_cap = cap;
+    }
+    return a->next_cell++;
+}
+
+sri_atomic_u64 *sri_home_cell(sri_object *o, int rank, int which, uint32_t *number)
+{
+    sri_transport *t = &o->agent->host->transport;
+    if (!sri_home_session(o, rank))
+        return NULL;
+    agent_session *s = objects_session(objects_outer(o), rank);
+    if (!s->cells[which]) {
+        uint32_t n = objects_take_cell(o->agent);
+        sri_atomic_u64 *cell = n ? t->ops->cell(t, n) : NULL;
+        if (!cell)
+            return NULL;
+        atomic_store(cell, 0);
+        s->cells[which] = n;
+    }
+    *number = s->cells[which];
+    return t->ops->cell(t, s->cells[which]);
+}
+
+/* ---- answers ---- */
+
+void sri_home_reply(sri_object *o, sri_asker who, const void *head, size_t head_len,
+                    const void *body, size_t len)
+{
+    if (who.number)
+        agent_send_run(o->agent, who.rank, SRI_KIND_REPLY, who.number, head, head_len, body, len);
+}
+
+void sri_home_refuse(sri_object *o, sri_asker who, serry_err e, const char *fmt, ...)
+{
+    char text[256];
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    size_t len = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
+    agent_answer(o->agent, who, e, text, len);
+}
+
+void sri_home_feed(sri_object *o, int rank, const void *head, size_t head_len, const void *body,
+                   size_t len)
+{
+    agent_send_run(o->agent, rank, SRI_KIND_FEED, o->id, head, head_len, body, len);
+}
+
+size_t sri_home_backlog(sri_object *o, int rank)
+{
+    agent_member *m = agent_member_of(o->agent, rank);
+    return m ? m->late_bytes : 0;
+}
+
+bool sri_home_present(sri_object *o, int rank)
+{
+    return agent_member_present(o->agent, rank);
+}
+
+int sri_home_exit_code(sri_object *o, int rank)
+{
+    agent_member *m = agent_member_of(o->agent, rank);
+    return m ? m->code : 0;
+}
+
+void sri_home_kill(sri_object *o, int rank)
+{
+    agent_member *m = agent_member_of(o->agent, rank);
+    if (m)
+        agent_end_member(o->agent, m, 9);
+}
+
+serry_err sri_home_start(sri_object *o, int parent, const struct sri_fnref *fn, const void *arg,
+                         size_t len, const char *name, int *rank)
+{
+    SRI_TRY(agent_start_process(o->agent, parent, fn, arg, len, name, true, rank));
+    if (o->cls->session)
+        sri_home_session(o, *rank);
+    return SERRY_OK;
+}
+
+/* ---- timers ---- */
+
+static void objects_untime(sri_agent *a, agent_object *x)
+{
+    for (agent_object **p = &a->timed; *p; p = &(*p)->next_timed) {
+        if (*p == x) {
+            *p = x->next_timed;
+            break;
+        }
+    }
+    x->deadline = 0;
+}
+
+void sri_home_timer(sri_object *o, sri_ns deadline)
+{
+    agent_object *x = objects_outer(o);
+    sri_agent *a = o->agent;
+    bool listed = x->deadline != 0;
+    if (deadline == SRI_NEVER) {
+        if (listed)
+            objects_untime(a, x);
+        return;
+    }
+    x->deadline = deadline == 0 ? 1 : deadline;
+    a->objects_due |= deadline == 0;
+    if (!listed) {
+        x->next_timed = a->timed;
+        a->timed = x;
+    }
+}
+
+sri_ns agent_objects_deadline(sri_agent *a)
+{
+    sri_ns first = SRI_NEVER;
+    for (agent_object *x = a->timed; x; x = x->next_timed) {
+        if (x->deadline < first)
+            first = x->deadline;
+    }
+    return first;
+}
+
+void agent_objects_tick(sri_agent *a, sri_ns now)
+{
+    uint64_t tick = ++a->object_ticks;
+    a->objects_due = false;
+    for (agent_object *x = a->timed; x;) {
+        if (x->deadline > now || x->ticked == tick) {
+            x = x->next_timed;
+            continue;
+        }
+        x->ticked = tick; /* one that asks for another round gets it after the lanes were polled */
+        objects_untime(a, x);
+        x->object.cls->timer(&x->object);
+        x = a->timed; /* the list may have changed */
+    }
+}
+
+/* ---- life of an object ---- */
+
+static agent_object *objects_find(sri_agent *a, uint64_t id)
+{
+    uint32_t index = sri_handle_index(id);
+    if (index == 0 || index >= a->n_objects || !a->objects[index])
+        return NULL;
+    agent_object *x = a->objects[index];
+    return x->object.id == id ? x : NULL;
+}
+
+static serry_err objects_index(sri_agent *a, uint32_t *index)
+{
+    if (a->n_free) {
+        *index = a->free_objects[--a->n_free];
+        return SERRY_OK;
+    }
+    if (a->n_objects > SRI_HANDLE_INDEX_MAX)
+        return sri_fail(SERRY_ELIMIT, "a node has at most %u objects at once", SRI_HANDLE_INDEX_MAX);
+    if (a->n_objects >= a->objects_cap) {
+        uint32_t cap = a->objects_cap ? 2 * a->objects_cap : 64;
+        void *p = realloc(a->objects, cap * sizeof *a->objects);
+        if (p)
+            a->objects = p;
+        void *g = p ? realloc(a->generations, cap * sizeof *a->generations) : NULL;
+        if (g)
+            a->generations = g;
+        void *f = g ? realloc(a->free_objects, cap * sizeof *a->free_objects) : NULL;
+        if (!f)
+            return sri_fail(SERRY_ENOMEM, "no memory for %u objects", cap);
+        a->free_objects = f;
+        memset(a->objects + a->objects_cap, 0, (cap - a->objects_cap) * sizeof *a->objects);
+        memset(a->generations + a->objects_cap, 0, (cap - a->objects_cap) * sizeof *a->generations);
+        a->objects_cap = cap;
+    }
+    *index = a->n_objects++;
+    return SERRY_OK;
+}
+
+static void objects_free(sri_agent *a, agent_object *x)
+{
+    sri_frame forget = { .kind = SRI_KIND_FEED, .flags = SRI_FLAG_FORGET, .aux = x->object.id,
+                         .fd = -1 };
+    agent_session *s, *next;
+    HASH_ITER(hh, x->sessions, s, next)
+    {
+        agent_send(a, s->rank, &forget);
+        objects_free_session(a, x, s);
+    }
+    if (x->deadline)
+        objects_untime(a, x);
+    if (x->object.name[0])
+        HASH_DELETE(by_name, a->names, x);
+    a->objects[x->index] = NULL;
+    a->free_objects[a->n_free++] = x->index;
+    free(x);
+}
+
+static void objects_key(char key[72], uint32_t type, const char *name)
+{
+    memset(key, 0, 72);
+    snprintf(key, 72, "%u:%s", type, name);
+}
+
+static serry_err objects_create(sri_agent *a, int rank, const sri_create_args *args,
+                                const uint8_t *own, size_t len, uint64_t *id)
+{
+    const sri_object_class *cls = args->type < 64 ? sri_object_class_of(args->type) : NULL;
+    if (!cls)
+        return sri_fail(SERRY_EINVAL, "this agent knows no objects of class %u", args->type);
+    char key[72];
+    agent_object *x = NULL;
+    objects_key(key, args->type, args->name);
+    if (args->name[0]) {
+        HASH_FIND(by_name, a->names, key, sizeof key, x);
+        if (x) {
+            if (cls->same)
+                SRI_TRY(cls->same(&x->object, own, len));
+            *id = x->object.id;
+            return SERRY_OK;
+        }
+    }
+    uint32_t index = 0;
+    SRI_TRY(objects_index(a, &index));
+    x = calloc(1, offsetof(agent_object, object) + cls->size);
+    if (!x) {
+        a->free_objects[a->n_free++] = index;
+        return sri_fail(SERRY_ENOMEM, "no memory for a %s", cls->name);
+    }
+    a->generations[index] = (a->generations[index] + 1) & 0xffffff;
+    if (a->generations[index] == 0)
+        a->generations[index] = 1;
+    x->index = index;
+    x->object.cls = cls;
+    x->object.agent = a;
+    x->object.creator = rank;
+    x->object.id = sri_handle_make(cls->type, 0, index, a->generations[index]);
+    memcpy(x->object.name, args->name, sizeof x->object.name);
+    memcpy(x->key, key, sizeof key);
+    a->objects[index] = x;
+    if (args->name[0])
+        HASH_ADD(by_name, a->names, key, sizeof key, x);
+    serry_err e = cls->create ? cls->create(&x->object, own, len) : SERRY_OK;
+    if (e != SERRY_OK) {
+        objects_free(a, x);
+        return e;
+    }
+    *id = x->object.id;
+    return SERRY_OK;
+}
+
+void sri_home_end(sri_object *o)
+{
+    agent_object *x = objects_outer(o);
+    if (o->cls->destroy)
+        o->cls->destroy(o);
+    objects_free(o->agent, x);
+}
+
+void agent_objects_fini(sri_agent *a)
+{
+    for (uint32_t i = 1; i < a->n_objects; i++) {
+        if (a->objects[i])
+            sri_home_end(&a->objects[i]->object);
+    }
+    free(a->objects);
+    free(a->generations);
+    free(a->free_objects);
+    free(a->free_cells);
+}
+
+void agent_objects_gone(sri_agent *a, int rank, sri_fate fate)
+{
+    for (uint32_t i = 1; i < a->n_objects; i++) {
+        agent_object *x = a->objects[i];
+        if (!x)
+            continue;
+        uint64_t id = x->object.id;
+        agent_session *s = objects_session(x, rank);
+        if ((s || x->object.creator == rank) && x->object.cls->gone)
+            x->object.cls->gone(&x->object, rank, fate);
+        x = objects_find(a, id); /* it may have ended itself */
+        s = x ? objects_session(x, rank) : NULL;
+        if (s)
+            objects_free_session(a, x, s);
+    }
+}
+
+/* ---- requests ---- */
+
+static void objects_own(sri_agent *a, sri_asker who, uint16_t op, const uint8_t *bytes, size_t len)
+{
+    uint64_t id;
+    sri_create_args args;
+    if (op != SRI_OP_CREATE) {
+        if (op == SRI_OP_CANCEL && len >= sizeof id) {
+            memcpy(&id, bytes, sizeof id);
+            agent_own_cancel(a, (sri_asker){ .rank = who.rank, .number = (uint32_t)id });
+        } else {
+            agent_own_request(a, who, op, bytes, len);
+        }
+        return;
+    }
+    serry_err e = SERRY_EINTERNAL;
+    if (len >= sizeof args) {
+        memcpy(&args, bytes, sizeof args);
+        args.name[sizeof args.name - 1] = 0;
+        e = objects_create(a, who.rank, &args, bytes + sizeof args, len - sizeof args, &id);
+    }
+    if (e == SERRY_OK)
+        agent_answer(a, who, SERRY_OK, &id, sizeof id);
+    else
+        agent_answer(a, who, e, serry_err_detail(), strlen(serry_err_detail()));
+}
+
+void agent_request(sri_agent *a, int rank, uint64_t aux, const uint8_t *bytes, size_t len)
+{
+    sri_request_head head;
+    if (len < sizeof head)
+        return;
+    memcpy(&head, bytes, sizeof head);
+    bytes += sizeof head;
+    len -= sizeof head;
+    sri_asker who = { .rank = rank, .number = head.number, .nowait = head.flags & SRI_REQUEST_NOWAIT };
+    if (aux == 0) {
+        objects_own(a, who, head.op, bytes, len);
+        return;
+    }
+    agent_object *x = objects_find(a, aux);
+    if (!x) {
+        static const char text[] = "the object was destroyed, or never was";
+        if (head.op != SRI_OP_CANCEL)
+            agent_answer(a, who, SERRY_EHANDLE, text, sizeof text - 1);
+        return;
+    }
+    if (head.op == SRI_OP_CANCEL) {
+        uint64_t number;
+        if (len < sizeof number)
+            return;
+        memcpy(&number, bytes, sizeof number);
+        if (x->object.cls->cancel)
+            x->object.cls->cancel(&x->object, (sri_asker){ .rank = rank, .number = (uint32_t)number });
+    } else if (head.op == SRI_OP_DESTROY) {
+        sri_home_end(&x->object);
+        agent_answer(a, who, SERRY_OK, NULL, 0);
+    } else {
+        x->object.cls->request(&x->object, who, head.op, bytes, len);
+    }
+}

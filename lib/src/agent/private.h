@@ -1,0 +1,207 @@
+/* agent/private.h: what the files of the agent share. */
+#ifndef SRI_AGENT_PRIVATE_H
+#define SRI_AGENT_PRIVATE_H
+
+#include "agent/agent.h"
+#include "agent/object.h"
+#include "agent/wire.h"
+#include "base/buffer.h"
+#include "transport/local/local.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <uthash.h>
+
+typedef enum agent_state {
+    AGENT_SEATED = 1, /* has a socket, has not said hello */
+    AGENT_JOINED,
+    AGENT_LEFT,     /* has finalized, or a started process that is about to end */
+    AGENT_RELEASED, /* its finalize has been answered: its end is no death */
+    AGENT_GONE,     /* only its record is left */
+} agent_state;
+
+/* A frame kept back because a lane is full. */
+typedef struct agent_late {
+    struct agent_late *next;
+    uint8_t kind;
+    uint8_t flags;
+    uint64_t aux;
+    int fd; /* ours, or -1 */
+    size_t len;
+    uint8_t bytes[];
+} agent_late;
+
+typedef struct agent_member {
+    int rank;
+    agent_state state;
+    bool launched;
+    bool daemon;
+    bool code_known;
+    bool ending; /* has been told to end */
+    int code;
+    int pending_signal; /* came before the process: for when it has joined */
+    int parent; /* rank, -1 */
+    int socket;
+    int pidfd;
+    int streams[3]; /* its 0, 1 and 2, for what is started for it; -1: not known */
+    pid_t pid;
+    uint32_t children; /* ever started: for names */
+    sri_ns lost_at;    /* its socket ended before its process: when; 0: it has not */
+    char name[64];
+    sri_buffer chain; /* of a long request */
+    uint64_t chain_aux;
+    bool chained;
+    agent_late *late;
+    agent_late **late_end;
+    size_t late_bytes;
+} agent_member;
+
+/* A process that the nursery has still to be asked for: it is not there yet, or busy. */
+typedef struct agent_order {
+    struct agent_order *next;
+    int parent; /* rank, whose streams it gets */
+    int socket; /* ours, for the process-to-be */
+    int argument; /* ours, -1: none */
+    sri_nursery_order start;
+} agent_order;
+
+/* Who waits for members to end: join, wait_any, finalize. */
+typedef struct agent_waiter {
+    struct agent_waiter *next;
+    sri_asker who;
+    uint16_t op;
+    uint32_t n;
+    int ranks[];
+} agent_waiter;
+
+typedef struct agent_watch {
+    int fd;
+    void (*fn)(void *ctx, int fd);
+    void *ctx;
+    UT_hash_handle hh;
+} agent_watch;
+
+typedef struct agent_timer {
+    void (*fn)(void *ctx);
+    void *ctx;
+    sri_ns deadline;
+    struct agent_timer *next;
+} agent_timer;
+
+typedef struct agent_session {
+    int rank;
+    uint32_t cells[SRI_HOME_CELLS]; /* 0: none */
+    UT_hash_handle hh;
+    _Alignas(16) uint8_t bytes[];
+} agent_session;
+
+/* An object with what the agent keeps for it; the class's state follows. */
+typedef struct agent_object {
+    uint32_t index;
+    sri_ns deadline;
+    agent_session *sessions;
+    uint64_t ticked; /* the last tick its timer was looked at in */
+    struct agent_object *next_timed;
+    UT_hash_handle by_name;
+    char key[72]; /* class and name */
+    _Alignas(16) sri_object object;
+} agent_object;
+
+struct sri_agent {
+    sri_agent_options options;
+    sri_host *host;
+    int epoll;
+    bool stop;
+    bool running;
+    int lifeline[2]; /* read end for members, write end here: its end kills them */
+
+    agent_member **members; /* by rank */
+    int n_ranks;            /* given out so far */
+    int members_cap;
+    int alive;         /* members whose process may still run */
+    int launched_in;   /* launched ranks that are neither left nor gone */
+    bool releasing;    /* all launched ranks have arrived or died */
+    agent_waiter *waiters;
+    int late_members; /* with frames kept back */
+    int lost_members; /* whose socket has ended and whose process has not */
+
+    int nursery;          /* socket; -1: none */
+    bool nursery_settled; /* it has come, or never will */
+    agent_order *orders;  /* for it, in order */
+
+    agent_object **objects; /* by index; 0 unused */
+    uint32_t *generations;
+    uint32_t n_objects;
+    uint32_t objects_cap;
+    uint32_t *free_objects;
+    uint32_t n_free;
+    agent_object *names;
+    agent_object *timed;
+    uint64_t object_ticks;
+    bool objects_due; /* one wants to be called after the next round of polling */
+    uint32_t *free_cells;
+    uint32_t first_free_cell; /* they are a ring */
+    uint32_t n_free_cells;
+    uint32_t free_cells_cap;
+    uint32_t next_cell;
+
+    int arrived; /* the descriptor of the request being handled, -1; who takes it sets -1 */
+
+    agent_watch *watches;
+    agent_timer *timers;
+};
+
+/* What an epoll event is about: a rank's socket or pidfd, or one of the agent's own. */
+enum { AGENT_EVENT_SOCKET = 1, AGENT_EVENT_PIDFD, AGENT_EVENT_BELL, AGENT_EVENT_WATCH,
+       AGENT_EVENT_NURSERY };
+
+static inline uint64_t agent_event(unsigned what, int n)
+{
+    return (uint64_t)what << 32 | (uint32_t)n;
+}
+
+serry_err agent_epoll(sri_agent *a, int fd, uint64_t what);
+
+/* ---- members.c ---- */
+agent_member *agent_member_of(sri_agent *a, int rank); /* also of a gone one; NULL: never was */
+bool agent_member_present(sri_agent *a, int rank);
+serry_err agent_new_rank(sri_agent *a, int rank, int socket, agent_member **m);
+void agent_member_readable(sri_agent *a, int rank);
+void agent_member_ended(sri_agent *a, agent_member *m);
+void agent_members_tick(sri_agent *a); /* sockets that ended before their process */
+void agent_deliver_join(sri_agent *a, agent_member *m, const sri_arrival *f);
+void agent_member_left(sri_agent *a, agent_member *m);
+void agent_end_member(sri_agent *a, agent_member *m, int signal);
+
+/* ---- process.c ---- */
+uint64_t agent_process_id(int rank);
+void agent_own_request(sri_agent *a, sri_asker who, uint16_t op, const uint8_t *bytes, size_t len);
+void agent_own_cancel(sri_agent *a, sri_asker who);
+void agent_waiters_look(sri_agent *a); /* somebody has ended */
+void agent_forget_asker(sri_agent *a, int rank);
+void agent_nursery_event(sri_agent *a);
+void agent_take_nursery(sri_agent *a, int fd); /* -1: there will be none */
+bool agent_push_orders(sri_agent *a); /* to the nursery; true if any went */
+void agent_drop_orders(sri_agent *a); /* who was to be started is not: its seat is given up */
+serry_err agent_start_process(sri_agent *a, int parent, const struct sri_fnref *fn,
+                              const void *arg, size_t len, const char *name, bool daemon,
+                              int *rank);
+
+/* ---- objects.c ---- */
+serry_err agent_objects_init(sri_agent *a);
+void agent_objects_fini(sri_agent *a);
+void agent_request(sri_agent *a, int rank, uint64_t aux, const uint8_t *bytes, size_t len);
+void agent_objects_gone(sri_agent *a, int rank, sri_fate fate);
+sri_ns agent_objects_deadline(sri_agent *a);
+void agent_objects_tick(sri_agent *a, sri_ns now);
+
+/* ---- outgoing.c ---- */
+void agent_send(sri_agent *a, int rank, const sri_frame *f); /* kept back if it must be */
+void agent_send_run(sri_agent *a, int rank, uint8_t kind, uint64_t aux, const void *head,
+                    size_t head_len, const void *body, size_t len);
+bool agent_push(sri_agent *a); /* what was kept back; true if anything moved */
+void agent_drop_late(sri_agent *a, agent_member *m);
+void agent_answer(sri_agent *a, sri_asker who, serry_err e, const void *bytes, size_t len);
+
+#endif

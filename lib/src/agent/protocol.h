@@ -1,0 +1,44 @@
+/* agent/protocol.h: the object protocol on the wire, between a member (core/service.c) and the homes
+ * of objects (agent/objects.c).
+ *
+ *     REQUEST  aux = object; the first frame of a run has a request head, then args and body
+ *     REPLY    aux = number | error << 32; the answer, or with an error its detail text
+ *     FEED     aux = object; what the home sends unasked, or with FORGET nothing: it is destroyed
+ *
+ * A run longer than a frame goes as a chain: all frames but the last have SRI_FLAG_MORE, all have
+ * the same aux, and the chain may be cut anywhere behind the head. Frames of one kind from one
+ * member are never interleaved. Object 0 is the agent itself.
+ */
+#ifndef SRI_AGENT_PROTOCOL_H
+#define SRI_AGENT_PROTOCOL_H
+
+#include <assert.h>
+#include <stdint.h>
+
+typedef struct sri_request_head {
+    uint32_t number; /* 0: a post */
+    uint16_t op;
+    uint16_t flags;
+} sri_request_head;
+static_assert(sizeof(sri_request_head) == 8, "on the wire");
+
+/* Answer now, with SERRY_ETIMEDOUT if it would have to wait. */
+#define SRI_REQUEST_NOWAIT 1u
+
+/* Of a FEED frame: the object is destroyed (.forget of its class). Sent to every member with a
+ * session when an object ends. */
+#define SRI_FLAG_FORGET 4u
+
+/* The target of the agent's own operations. */
+#define SRI_SERVICE_AGENT UINT64_C(0)
+
+/* What create sends, before the class's own args. The answer is the object's id. CANCEL is a post
+ * to the same object; its args are the request's number as uint64_t. */
+typedef struct sri_create_args {
+    uint32_t type;
+    uint32_t reserved;
+    char name[64];
+} sri_create_args;
+static_assert(sizeof(sri_create_args) == 72, "on the wire");
+
+#endif

@@ -1,0 +1,67 @@
+/* base/error.c: names and sentences of errors, and the thread's last detail. */
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DETAIL_CAP 512
+
+static _Thread_local char error_detail[DETAIL_CAP];
+
+const char *serry_err_name(serry_err e)
+{
+    switch (e) {
+#define ERROR_NAME(code, value, text)                                                              \
+    case code:                                                                                     \
+        return #code;
+        SERRY_ERRORS(ERROR_NAME)
+#undef ERROR_NAME
+    }
+    return "SERRY_?";
+}
+
+const char *serry_err_text(serry_err e)
+{
+    switch (e) {
+#define ERROR_TEXT(code, value, text)                                                              \
+    case code:                                                                                     \
+        return text;
+        SERRY_ERRORS(ERROR_TEXT)
+#undef ERROR_TEXT
+    }
+    return "not an error of serry";
+}
+
+const char *serry_err_detail(void)
+{
+    return error_detail;
+}
+
+serry_err sri_fail(serry_err e, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(error_detail, sizeof error_detail, fmt, ap);
+    va_end(ap);
+    return e;
+}
+
+serry_err sri_fail_text(serry_err e, const char *text)
+{
+    if (text != error_detail)
+        snprintf(error_detail, sizeof error_detail, "%s", text);
+    return e;
+}
+
+serry_err sri_fail_errno(const char *what)
+{
+    int code = errno;
+    serry_err e = SERRY_ESYS;
+    if (code == ENOMEM)
+        e = SERRY_ENOMEM;
+    else if (code == EMFILE || code == ENFILE || code == EAGAIN)
+        e = SERRY_ELIMIT;
+    return sri_fail(e, "%s: %s", what, strerror(code));
+}

@@ -1,0 +1,33 @@
+/* base/error.h: the thread's last failure. Whoever first decides on an error says so once, with
+ * sri_fail; callers pass it on. */
+#ifndef SRI_BASE_ERROR_H
+#define SRI_BASE_ERROR_H
+
+#include <serry/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Sets the thread's detail text and returns e, so that one can `return sri_fail(...)`. */
+serry_err sri_fail(serry_err e, const char *fmt, ...) SERRY_PRINTF(2, 3);
+
+/* The same for a failed system call: "what: strerror(errno)". Maps ENOMEM to SERRY_ENOMEM, EMFILE,
+ * ENFILE and EAGAIN to SERRY_ELIMIT, the rest to SERRY_ESYS. */
+serry_err sri_fail_errno(const char *what);
+
+/* Passes on an error that came from elsewhere with its text. */
+serry_err sri_fail_text(serry_err e, const char *text);
+
+/* For the head of a function, before the first resource is held. */
+#define SRI_TRY(call)                                                                              \
+    do {                                                                                           \
+        serry_err sri_try_err = (call);                                                            \
+        if (sri_try_err != SERRY_OK)                                                               \
+            return sri_try_err;                                                                    \
+    } while (0)
+
+#ifdef __cplusplus
+}
+#endif
+#endif

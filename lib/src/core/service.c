@@ -1,0 +1,434 @@
+/* core/service.c: requests to homes and their answers.
+ *
+ * The frames of a run must not be interleaved with those of another, and the lane may be full in
+ * the middle of one: runs wait in line on the stacks of the threads that send them, and progress
+ * sends what comes next. A home never waits for a member, so the line always moves. */
+#include "core/service.h"
+
+#include "base/fds.h"
+#include "agent/handle.h"
+#include "core/wait.h"
+
+#include <serry/process.h>
+
+#include <utlist.h>
+
+/* Args that fit here travel in the head of a frame; longer ones get a frame of their own. */
+#define SERVICE_ARGS_MAX (SRI_HEAD_MAX - sizeof(sri_request_head))
+#define SERVICE_NUMBERS 65535u /* calls under way at once */
+
+typedef struct service_run {
+    struct service_run *prev, *next;
+    uint64_t object;
+    sri_request_head head;
+    const uint8_t *args, *body;
+    size_t args_len, len;
+    int fd; /* goes with the first frame; -1: none */
+    bool begun; /* the head has gone */
+    bool done;
+} service_run;
+
+/* A call under way. Its number is generation << 16 | place, never 0. */
+typedef struct service_call {
+    uint64_t object;
+    uint16_t generation;
+    bool used;
+    bool done;
+    serry_err err;
+    sri_reply reply; /* what has arrived of it; bytes is set when it is done */
+} service_call;
+
+static struct {
+    service_run *line; /* what is still to be sent */
+    service_call **calls; /* each allocated alone: waiters point into it */
+    uint32_t room, count; /* of calls: places, places made */
+    uint32_t *idle;       /* places to use, a stack */
+    uint32_t idle_count;
+    sri_buffer feed; /* the first pieces of a feed; one chain at a time */
+    bool feed_lost;  /* there was no memory for them */
+} service;
+
+/* ---- sending ---- */
+
+/* Sends as much of a run as the lane takes. True: all of it. */
+static bool service_send(service_run *r)
+{
+    sri_transport *t = sri_world.transport;
+    while (!r->done) {
+        uint8_t head[SRI_HEAD_MAX];
+        sri_frame f = { .kind = SRI_KIND_REQUEST, .aux = r->object, .head = head,
+                        .fd = r->begun ? -1 : r->fd };
+        size_t args = 0, body = 0;
+        if (!r->begun) {
+            memcpy(head, &r->head, sizeof r->head);
+            f.head_len = sizeof r->head;
+        }
+        if (r->args_len <= SERVICE_ARGS_MAX) {
+            args = r->args_len;
+            if (args)
+                memcpy(head + f.head_len, r->args, args);
+            f.head_len += args;
+            body = t->frame_max - f.head_len < r->len ? t->frame_max - f.head_len : r->len;
+            f.body = r->body;
+            f.body_len = body;
+        } else {
+            args = t->frame_max - f.head_len < r->args_len ? t->frame_max - f.head_len
+                                                           : r->args_len;
+            f.body = r->args;
+            f.body_len = args;
+        }
+        bool last = args == r->args_len && body == r->len;
+        f.flags = last ? 0 : (uint8_t)SRI_FLAG_MORE;
+        switch (t->ops->send(t, SRI_AGENT, &f)) {
+        case SRI_SENT:
+            break;
+        case SRI_FULL:
+            return false;
+        case SRI_LIMIT: /* the lane to the agent is made when a member joins */
+        case SRI_GONE:
+            sri_agent_lost();
+        }
+        r->begun = true;
+        r->args += args;
+        r->args_len -= args;
+        r->body += body;
+        r->len -= body;
+        r->done = last;
+    }
+    return true;
+}
+
+bool sri_service_push(void)
+{
+    bool moved = false;
+    while (service.line) {
+        service_run *r = service.line;
+        size_t before = r->args_len + r->len;
+        if (!service_send(r))
+            return moved || r->args_len + r->len != before;
+        DL_DELETE(service.line, r);
+        sri_wait_notify(); /* r belongs to a thread that may wait elsewhere */
+        moved = true;
+    }
+    return moved;
+}
+
+/* Sends a run; waits while the lane is full. */
+static void service_put(uint64_t object, sri_request_head head, const void *args, size_t args_len,
+                        const void *body, size_t len, int fd)
+{
+    service_run r = { .object = object, .head = head, .args = args, .args_len = args_len,
+                      .body = body, .len = len, .fd = fd };
+    if (!service.line && service_send(&r))
+        return;
+    DL_APPEND(service.line, &r);
+    sri_waiting why = { .kind = SRI_WAIT_OBJECT, .peer = SRI_AGENT, .object = object,
+                        .since = sri_now() };
+    (void)sri_wait(&r.done, SRI_NEVER, &why);
+}
+
+serry_err sri_service_post(uint64_t object, uint16_t op, const void *args, size_t args_len,
+                           const void *body, size_t len)
+{
+    service_put(object, (sri_request_head){ .op = op }, args, args_len, body, len, -1);
+    return SERRY_OK;
+}
+
+/* ---- calls under way ---- */
+
+static service_call *service_find(uint32_t number)
+{
+    uint32_t place = number & 0xffff;
+    service_call *c = place < service.count ? service.calls[place] : NULL;
+    return c && c->used && c->generation == number >> 16 ? c : NULL;
+}
+
+static serry_err service_grow(void)
+{
+    uint32_t room = service.room ? service.room * 2 : 8;
+    if (room > SERVICE_NUMBERS)
+        room = SERVICE_NUMBERS;
+    if (service.count == room)
+        return sri_fail(SERRY_ELIMIT, "%u calls are under way at once, the limit", room);
+    service_call **calls = realloc(service.calls, room * sizeof *calls);
+    if (!calls)
+        return sri_fail(SERRY_ENOMEM, "no memory for %u calls under way", room);
+    service.calls = calls;
+    uint32_t *idle = realloc(service.idle, room * sizeof *idle);
+    if (!idle)
+        return sri_fail(SERRY_ENOMEM, "no memory for %u calls under way", room);
+    service.idle = idle;
+    service.room = room;
+    return SERRY_OK;
+}
+
+static serry_err service_open(uint64_t object, uint32_t *number)
+{
+    if (service.idle_count == 0) {
+        if (service.count == service.room)
+            SRI_TRY(service_grow());
+        service_call *fresh = calloc(1, sizeof *fresh);
+        if (!fresh)
+            return sri_fail(SERRY_ENOMEM, "no memory for a call");
+        service.calls[service.count] = fresh;
+        service.idle[service.idle_count++] = service.count++;
+    }
+    uint32_t place = service.idle[--service.idle_count];
+    service_call *c = service.calls[place];
+    if (++c->generation == 0)
+        c->generation = 1;
+    c->object = object;
+    c->used = true;
+    c->done = false;
+    c->err = SERRY_OK;
+    c->reply.len = 0;
+    c->reply.fd = -1;
+    *number = (uint32_t)c->generation << 16 | place;
+    return SERRY_OK;
+}
+
+static void service_close(uint32_t number)
+{
+    service_call *c = service_find(number);
+    sri_buffer_fini(&c->reply.large);
+    sri_close(&c->reply.fd);
+    c->used = false;
+    service.idle[service.idle_count++] = number & 0xffff;
+}
+
+/* Hands an answer on, or fails with the home's error and text, and closes the call. */
+static serry_err service_take(uint32_t number, sri_reply *reply)
+{
+    service_call *c = service_find(number);
+    serry_err e = c->err;
+    if (e != SERRY_OK) {
+        char text[256];
+        size_t n = c->reply.len < sizeof text ? c->reply.len : sizeof text - 1;
+        if (n)
+            memcpy(text, c->reply.bytes, n);
+        text[n] = '\0';
+        sri_fail_text(e, n ? text : serry_err_text(e));
+    } else if (reply) {
+        reply->len = c->reply.len;
+        reply->fd = c->reply.fd;
+        c->reply.fd = -1;
+        if (c->reply.bytes == c->reply.small) {
+            memcpy(reply->small, c->reply.small, c->reply.len);
+            reply->bytes = reply->small;
+        } else {
+            sri_buffer_fini(&reply->large);
+            reply->large = c->reply.large;
+            reply->bytes = reply->large.data;
+            c->reply.large = (sri_buffer){ 0 };
+        }
+    }
+    service_close(number);
+    return e;
+}
+
+static void service_cancel(uint64_t object, uint32_t number)
+{
+    uint64_t args = number;
+    service_put(object, (sri_request_head){ .op = SRI_OP_CANCEL }, &args, sizeof args, NULL, 0, -1);
+}
+
+static serry_err service_begin(uint64_t object, uint16_t op, uint16_t flags, const void *args,
+                               size_t args_len, const void *body, size_t len, int fd,
+                               uint32_t *number)
+{
+    uint32_t n = 0;
+    SRI_TRY(service_open(object, &n));
+    sri_request_head head = { .number = n, .op = op, .flags = flags };
+    service_put(object, head, args, args_len, body, len, fd);
+    *number = n;
+    return SERRY_OK;
+}
+
+serry_err sri_service_start(uint64_t object, uint16_t op, const void *args, size_t args_len,
+                            const void *body, size_t len, uint32_t *number)
+{
+    return service_begin(object, op, 0, args, args_len, body, len, -1, number);
+}
+
+bool sri_service_done(uint32_t number)
+{
+    service_call *c = service_find(number);
+    return !c || c->done;
+}
+
+serry_err sri_service_finish(uint32_t number, sri_reply *reply, sri_ns deadline, bool cancel)
+{
+    service_call *c = service_find(number);
+    if (!c)
+        return sri_fail(SERRY_EINTERNAL, "no call has the number %u", number);
+    if (!c->done) {
+        sri_waiting why = { .kind = SRI_WAIT_OBJECT, .peer = SRI_AGENT, .object = c->object,
+                            .since = sri_now() };
+        if (sri_wait(&c->done, deadline, &why) != SERRY_OK) {
+            if (!cancel)
+                return sri_fail(SERRY_ETIMEDOUT, "no answer in time");
+            service_cancel(c->object, number);
+            (void)sri_wait(&c->done, SRI_NEVER, &why);
+        }
+    }
+    return service_take(number, reply);
+}
+
+serry_err sri_service_call(uint64_t object, uint16_t op, const void *args, size_t args_len,
+                           const void *body, size_t len, sri_reply *reply, sri_ns deadline)
+{
+    uint32_t number = 0;
+    uint16_t flags = deadline == 0 ? SRI_REQUEST_NOWAIT : 0;
+    SRI_TRY(service_begin(object, op, flags, args, args_len, body, len, -1, &number));
+    return sri_service_finish(number, reply, deadline == 0 ? SRI_NEVER : deadline, true);
+}
+
+serry_err sri_service_call_fd(uint64_t object, uint16_t op, const void *args, size_t args_len,
+                              int fd, sri_reply *reply, sri_ns deadline)
+{
+    uint32_t number = 0;
+    SRI_TRY(service_begin(object, op, 0, args, args_len, NULL, 0, fd, &number));
+    return sri_service_finish(number, reply, deadline, true);
+}
+
+/* ---- objects ---- */
+
+serry_err sri_service_check(uint64_t id, unsigned type)
+{
+    const sri_object_class *cls = sri_object_class_of(type);
+    const char *name = cls ? cls->name : "object";
+    if (sri_handle_class(id) != type || sri_handle_generation(id) == 0)
+        return sri_fail(SERRY_EHANDLE, "the handle %#llx names no %s", (unsigned long long)id,
+                        name);
+    return SERRY_OK;
+}
+
+serry_err sri_service_create(unsigned type, const char *name, int node, const void *args,
+                             size_t len, uint64_t *id)
+{
+    sri_create_args create = { .type = type };
+    if (node != 0 && node != SERRY_ANY && node != SERRY_NODE(serry_node()))
+        return sri_fail(SERRY_EINVAL, "there is no node %d", node - SERRY_NODE(0));
+    if (name) {
+        size_t n = strlen(name);
+        if (n == 0 || n >= sizeof create.name)
+            return sri_fail(SERRY_EINVAL, "a name has 1 to %zu bytes, not %zu",
+                            sizeof create.name - 1, n);
+        memcpy(create.name, name, n);
+    }
+    sri_reply reply = { 0 };
+    uint64_t made;
+    serry_err e = sri_service_call(SRI_SERVICE_AGENT, SRI_OP_CREATE, &create, sizeof create, args,
+                                   len, &reply, SRI_NEVER);
+    if (e == SERRY_OK && reply.len != sizeof made)
+        e = sri_fail(SERRY_EINTERNAL, "the answer to a create has %zu bytes", reply.len);
+    if (e == SERRY_OK)
+        memcpy(id, reply.bytes, sizeof made);
+    sri_reply_fini(&reply);
+    return e;
+}
+
+serry_err sri_service_destroy(uint64_t id)
+{
+    return sri_service_call(id, SRI_OP_DESTROY, NULL, 0, NULL, 0, NULL, SRI_NEVER);
+}
+
+/* ---- what arrives ---- */
+
+static bool service_deliver_reply(const sri_arrival *a)
+{
+    service_call *c = service_find((uint32_t)a->aux);
+    int fd = a->fd;
+    if (!c || c->done) {
+        sri_close(&fd);
+        return true;
+    }
+    sri_reply *r = &c->reply;
+    if (fd >= 0)
+        r->fd = fd;
+    bool more = a->flags & SRI_FLAG_MORE;
+    if (c->err == SERRY_OK)
+        c->err = (serry_err)(a->aux >> 32);
+    if (!more && r->len == 0 && a->len <= sizeof r->small) {
+        if (a->len)
+            memcpy(r->small, a->bytes, a->len);
+        r->bytes = r->small;
+        r->len = a->len;
+    } else {
+        if (sri_buffer_add(&r->large, a->bytes, a->len) != SERRY_OK) {
+            sri_buffer_fini(&r->large);
+            c->err = SERRY_ENOMEM;
+        }
+        r->bytes = r->large.data;
+        r->len = r->large.len;
+    }
+    c->done = !more;
+    return more;
+}
+
+static bool service_deliver_feed(const sri_arrival *a)
+{
+    const sri_object_class *cls = sri_object_class_of(sri_handle_class(a->aux));
+    if (a->flags & SRI_FLAG_FORGET) {
+        if (cls && cls->forget)
+            cls->forget(a->aux);
+        sri_wait_notify();
+        return true;
+    }
+    bool more = a->flags & SRI_FLAG_MORE;
+    const uint8_t *bytes = a->bytes;
+    size_t len = a->len;
+    if (more || service.feed.len > 0 || service.feed_lost) {
+        if (!service.feed_lost && sri_buffer_add(&service.feed, a->bytes, a->len) != SERRY_OK) {
+            service.feed_lost = true;
+            sri_buffer_fini(&service.feed);
+        }
+        bytes = service.feed.data;
+        len = service.feed.len;
+    }
+    if (more)
+        return true;
+    if (cls && cls->feed)
+        cls->feed(a->aux, service.feed_lost ? NULL : bytes, service.feed_lost ? 0 : len);
+    if (service.feed.cap > 65536)
+        sri_buffer_fini(&service.feed);
+    service.feed.len = 0;
+    service.feed_lost = false;
+    sri_wait_notify();
+    return true; /* more of them in one go */
+}
+
+bool sri_service_deliver(const sri_arrival *frame)
+{
+    if (frame->kind == SRI_KIND_REPLY)
+        return service_deliver_reply(frame);
+    if (frame->kind == SRI_KIND_FEED)
+        return service_deliver_feed(frame);
+    return true;
+}
+
+/* ---- beginning and end ---- */
+
+void sri_service_fini(void)
+{
+    for (uint32_t i = 0; i < service.count; i++) {
+        sri_buffer_fini(&service.calls[i]->reply.large);
+        free(service.calls[i]);
+    }
+    free(service.calls);
+    free(service.idle);
+    sri_buffer_fini(&service.feed);
+    memset(&service, 0, sizeof service);
+}
+
+serry_err sri_service_init(void)
+{
+    sri_service_fini();
+    size_t n;
+    const sri_object_class *const *classes = sri_object_classes(&n);
+    for (size_t i = 0; i < n; i++) {
+        if (classes[i]->forget)
+            classes[i]->forget(0);
+    }
+    return SERRY_OK;
+}

@@ -1,0 +1,74 @@
+/* core/service.h: the member's side of the object protocol: requests to homes and their answers.
+ *
+ * A request that must wait is parked at its home. When its time is over the member sends a cancel
+ * and waits for the answer, which comes at once: the result, if the home was faster, or
+ * SERRY_ETIMEDOUT. So nothing is done twice and nothing is lost.
+ */
+#ifndef SRI_CORE_SERVICE_H
+#define SRI_CORE_SERVICE_H
+
+#include "agent/object.h"
+#include "agent/protocol.h"
+#include "base/buffer.h"
+#include "core/core.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* An answer. Zero it first, sri_reply_fini it last; bytes points into it. */
+typedef struct sri_reply {
+    const uint8_t *bytes;
+    size_t len;
+    int fd; /* a descriptor that came along, the caller's to close; else -1 */
+    uint8_t small[128];
+    sri_buffer large;
+} sri_reply;
+
+static inline void sri_reply_fini(sri_reply *r)
+{
+    sri_buffer_fini(&r->large);
+}
+
+/* All below: with the core entered. args and body travel as one run of bytes; args_len is a
+ * multiple of 8, so that body is aligned to 8 at the home. */
+
+/* One request and its answer. Blocks until the answer or the deadline, making progress. The home's
+ * error is returned with its text. reply may be NULL. A stale object: SERRY_EHANDLE. */
+serry_err sri_service_call(uint64_t object, uint16_t op, const void *args, size_t args_len,
+                           const void *body, size_t len, sri_reply *reply, sri_ns deadline);
+
+/* The same with a descriptor, of which the home gets a copy. The run must fit one frame. */
+serry_err sri_service_call_fd(uint64_t object, uint16_t op, const void *args, size_t args_len,
+                              int fd, sri_reply *reply, sri_ns deadline);
+
+/* The same without an answer. Blocks only while the lane is full. It does not say whether the
+ * object exists. */
+serry_err sri_service_post(uint64_t object, uint16_t op, const void *args, size_t args_len,
+                           const void *body, size_t len);
+
+/* A call whose answer is awaited later: start gives a number, finish waits for it. On
+ * SERRY_ETIMEDOUT of finish with cancel = false it goes on and can be finished again. */
+serry_err sri_service_start(uint64_t object, uint16_t op, const void *args, size_t args_len,
+                            const void *body, size_t len, uint32_t *number);
+bool sri_service_done(uint32_t number);
+serry_err sri_service_finish(uint32_t number, sri_reply *reply, sri_ns deadline, bool cancel);
+
+/* Makes an object, or finds the one of that name (NULL: none). node: 0 here, SERRY_NODE(k). */
+serry_err sri_service_create(unsigned type, const char *name, int node, const void *args,
+                             size_t len, uint64_t *id);
+serry_err sri_service_destroy(uint64_t id);
+
+/* SERRY_EHANDLE unless id could name an object of that class. */
+serry_err sri_service_check(uint64_t id, unsigned type);
+
+/* From the dispatcher (core/progress.c). */
+bool sri_service_deliver(const sri_arrival *frame); /* false: an awaited answer has come */
+bool sri_service_push(void); /* sends what was kept back for a full lane; true if anything moved */
+serry_err sri_service_init(void); /* also in the child of a fork */
+void sri_service_fini(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

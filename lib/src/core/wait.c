@@ -1,0 +1,258 @@
+/* core/wait.c: the mutex, and waiting: spin, yield, sleep.
+ *
+ * One waiting thread is the poller: it makes progress and, when nothing has come for a while,
+ * sleeps at the transport's doorbell. The others sleep at one private word; whoever finishes
+ * something for them, and a poller that leaves, changes the word and wakes all. They look, and one
+ * of those that must wait on becomes the poller. While the process has one thread none of this
+ * costs anything.
+ */
+#include "core/wait.h"
+
+#include "base/futex.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <sys/single_threaded.h>
+
+#define WAIT_SPINS 10           /* polls before the first yield, */
+#define WAIT_SPINS_ALONE 200    /* and if every rank can have a processor of its own */
+#define WAIT_RANKS_ALONE 256    /* beyond that nobody asks how many processors there are */
+#define WAIT_YIELD SRI_US(200)  /* then yields, for so long */
+#define WAIT_LOOK 64u           /* busy rounds between two looks at the clock */
+#define WAIT_NOWAIT_ROUNDS 3    /* of progress, for a deadline of 0 */
+
+static struct {
+    pthread_mutex_t mutex;
+    bool taken;             /* the mutex was really locked; the holder's */
+    unsigned spins;
+    bool poller;            /* some thread is */
+    bool poller_asleep;     /* and sleeps at the doorbell */
+    bool poller_asks;       /* and is in sri_wait_until */
+    bool poller_for_all;    /* what it has published covers other threads too */
+    _Atomic uint32_t queue; /* threads that want the mutex */
+    _Atomic uint32_t word;  /* changes when those asleep are to look again */
+    uint32_t asleep;        /* threads asleep at word */
+    uint32_t askers;        /* of these, in sri_wait_until */
+} waiting = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+/* What is waited for: a flag, or anything that can be asked. */
+typedef struct wait_for {
+    const bool *done;
+    bool (*ready)(void *ctx);
+    void *ctx;
+} wait_for;
+
+static inline bool wait_over(const wait_for *w)
+{
+    return w->done ? *w->done : w->ready(w->ctx);
+}
+
+void sri_lock(void)
+{
+    if (__libc_single_threaded)
+        return;
+    if (pthread_mutex_trylock(&waiting.mutex) != 0) {
+        atomic_fetch_add(&waiting.queue, 1);
+        pthread_mutex_lock(&waiting.mutex);
+        atomic_fetch_sub(&waiting.queue, 1);
+    }
+    waiting.taken = true;
+}
+
+void sri_unlock(void)
+{
+    /* Not asked again whether there are threads: that may have changed in between. */
+    if (!waiting.taken)
+        return;
+    waiting.taken = false;
+    pthread_mutex_unlock(&waiting.mutex);
+}
+
+void sri_wait_reset(void)
+{
+    pthread_mutex_init(&waiting.mutex, NULL);
+    waiting.taken = waiting.poller = waiting.poller_asleep = false;
+    waiting.asleep = waiting.askers = 0;
+    atomic_store(&waiting.queue, 0);
+    /* A yield may cost a whole turn of some other process: worth it only where ranks share. */
+    bool alone = sri_world.size <= WAIT_RANKS_ALONE && sri_world.size <= serry_cpu_count();
+    waiting.spins = alone ? WAIT_SPINS_ALONE : WAIT_SPINS;
+}
+
+static void wait_wake(void)
+{
+    if (waiting.asleep) {
+        waiting.asleep = waiting.askers = 0;
+        atomic_fetch_add(&waiting.word, 1);
+        sri_futex_wake(&waiting.word, INT32_MAX, false);
+    }
+    if (waiting.poller_asleep) {
+        waiting.poller_asleep = false;
+        sri_world.transport->ops->wake(sri_world.transport);
+    }
+}
+
+void sri_wait_notify(void)
+{
+    if (__builtin_expect(waiting.asleep || waiting.poller_asleep, 0))
+        wait_wake();
+}
+
+void sri_wait_moved(void)
+{
+    if (__builtin_expect(waiting.askers || (waiting.poller_asleep && waiting.poller_asks), 0))
+        wait_wake();
+}
+
+/* Lets others in between two rounds. */
+static inline void wait_let_in(bool yield)
+{
+    if (!waiting.taken) {
+        if (yield)
+            sched_yield();
+        else
+            sri_cpu_relax();
+        return;
+    }
+    sri_unlock();
+    if (yield || atomic_load_explicit(&waiting.queue, memory_order_relaxed) != 0)
+        sched_yield();
+    else
+        sri_cpu_relax();
+    sri_lock();
+}
+
+/* The poller sleeps at the doorbell. What it publishes decides which departures wake it, so it
+ * speaks for the threads aside as well. */
+static void wait_sleep(sri_ns deadline, const sri_waiting *why, sri_ns since)
+{
+    static const sri_waiting for_all = { .kind = SRI_WAIT_REQUEST, .peer = SERRY_ANY };
+    sri_transport *t = sri_world.transport;
+    sri_waiting w = { 0 };
+    waiting.poller_for_all = !why || waiting.asleep != 0;
+    if (why) {
+        w = waiting.poller_for_all ? for_all : *why;
+        w.since = since;
+        t->ops->publish(t, &w);
+    }
+    if (t->ops->arm(t)) {
+        waiting.poller_asleep = true;
+        sri_unlock();
+        t->ops->sleep(t, deadline);
+        sri_lock();
+        waiting.poller_asleep = false;
+    }
+    if (why) {
+        w = (sri_waiting){ .kind = SRI_WAIT_NONE };
+        t->ops->publish(t, &w);
+    }
+}
+
+/* Quiet rounds: the first few by spinning, without a clock; then yielding for a while; then asleep.
+ * Any movement begins anew. */
+static serry_err wait_poll(const wait_for *w, sri_ns deadline, const sri_waiting *why)
+{
+    unsigned spins = 0, busy = 0;
+    sri_ns since = 0, quiet = 0;
+    for (;;) {
+        bool moved = sri_progress();
+        if (wait_over(w))
+            return SERRY_OK;
+        if (moved) {
+            spins = 0;
+            quiet = 0;
+            if (deadline != SRI_NEVER && ++busy % WAIT_LOOK == 0 && sri_now() >= deadline)
+                return SERRY_ETIMEDOUT;
+            wait_let_in(false);
+            continue;
+        }
+        if (spins++ < waiting.spins) {
+            wait_let_in(false);
+            continue;
+        }
+        sri_ns now = sri_now();
+        if (now >= deadline)
+            return SERRY_ETIMEDOUT;
+        if (since == 0)
+            since = now;
+        if (quiet == 0)
+            quiet = now;
+        if (now - quiet < WAIT_YIELD) {
+            wait_let_in(true);
+            continue;
+        }
+        wait_sleep(deadline, why, since);
+        spins = 0;
+        quiet = 0;
+        if (wait_over(w))
+            return SERRY_OK;
+    }
+}
+
+/* Another thread polls. */
+static serry_err wait_aside(const wait_for *w, sri_ns deadline)
+{
+    uint32_t seen = atomic_load(&waiting.word);
+    waiting.asleep++;
+    if (waiting.poller_asleep && !waiting.poller_for_all) {
+        waiting.poller_asleep = false;
+        sri_world.transport->ops->wake(sri_world.transport);
+    }
+    if (!w->done)
+        waiting.askers++;
+    sri_unlock();
+    sri_futex_wait(&waiting.word, seen, deadline, false);
+    sri_lock();
+    if (atomic_load(&waiting.word) == seen) {
+        waiting.asleep--;
+        if (!w->done)
+            waiting.askers--;
+    }
+    if (wait_over(w))
+        return SERRY_OK;
+    return deadline != SRI_NEVER && sri_now() >= deadline ? SERRY_ETIMEDOUT : SERRY_EINTERNAL;
+}
+
+static serry_err wait_slow(const wait_for *w, sri_ns deadline, const sri_waiting *why)
+{
+    while (waiting.poller) {
+        serry_err e = wait_aside(w, deadline);
+        if (e != SERRY_EINTERNAL)
+            return e;
+    }
+    waiting.poller = true;
+    waiting.poller_asks = !w->done;
+    serry_err e = wait_poll(w, deadline, why);
+    waiting.poller = false;
+    if (__builtin_expect(waiting.asleep != 0, 0))
+        wait_wake(); /* one of them polls from now on */
+    return e;
+}
+
+static serry_err wait_now(const wait_for *w)
+{
+    for (int i = 0; i < WAIT_NOWAIT_ROUNDS; i++) {
+        sri_progress();
+        if (wait_over(w))
+            return SERRY_OK;
+    }
+    return SERRY_ETIMEDOUT;
+}
+
+serry_err sri_wait(const bool *done, sri_ns deadline, const sri_waiting *why)
+{
+    if (*done)
+        return SERRY_OK;
+    wait_for w = { .done = done };
+    return deadline == 0 ? wait_now(&w) : wait_slow(&w, deadline, why);
+}
+
+serry_err sri_wait_until(bool (*ready)(void *ctx), void *ctx, sri_ns deadline,
+                         const sri_waiting *why)
+{
+    wait_for w = { .ready = ready, .ctx = ctx };
+    if (wait_over(&w))
+        return SERRY_OK;
+    return deadline == 0 ? wait_now(&w) : wait_slow(&w, deadline, why);
+}

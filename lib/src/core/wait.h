@@ -1,0 +1,47 @@
+/* core/wait.h: waiting. About 10 spins, then yields for up to 200 us, then sleep. One thread polls
+ * the transport and sleeps at its doorbell; the others of the process sleep at a word of their own
+ * and take over when it leaves. */
+#ifndef SRI_CORE_WAIT_H
+#define SRI_CORE_WAIT_H
+
+#include "core/core.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* All below: with the core entered. */
+
+/* Polls the transport once and pushes out what was kept back for full lanes. True if anything
+ * moved. Never blocks. Delivers to messages and services; user code is never called from it. */
+bool sri_progress(void);
+
+/* Waits until *done is true, making progress. *done is set by a delivery, under the mutex. The
+ * mutex is let go while waiting. A deadline of 0 makes a few rounds of progress. why, if not NULL,
+ * is published while this thread sleeps (its .since is filled in). SERRY_OK or SERRY_ETIMEDOUT
+ * (without a detail text). */
+serry_err sri_wait(const bool *done, sri_ns deadline, const sri_waiting *why);
+
+/* The same for anything that can be asked; ready is called under the mutex after each round. */
+serry_err sri_wait_until(bool (*ready)(void *ctx), void *ctx, sri_ns deadline,
+                         const sri_waiting *why);
+
+/* The mutex of the core. Taken only if the process has several threads; then a thread that waits
+ * here is let in by the one that polls. */
+void sri_lock(void);
+void sri_unlock(void);
+
+/* Something that another thread may wait for has changed outside of a delivery (a thread finished
+ * a request by itself): makes all waiting threads look again. Cheap when none waits. */
+void sri_wait_notify(void);
+
+/* From sri_progress: frames were delivered or sent. Threads in sri_wait_until look again. */
+void sri_wait_moved(void);
+
+/* In the child of a fork: no thread waits, the mutex is free. */
+void sri_wait_reset(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,47 @@
+/* core/world.h: becoming a member and ceasing to be one: what init, started processes and the nursery
+ * share. */
+#ifndef SRI_CORE_WORLD_H
+#define SRI_CORE_WORLD_H
+
+#include "base/fnref.h"
+#include "core/core.h"
+
+#include <serry/process.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Joins over a socket (taken) and makes this process a member. */
+serry_err sri_world_join(int socket);
+
+/* The end of membership: closes the transport. inherited: this is the copy of a fork, whose parent
+ * goes on with it. */
+void sri_world_leave(bool inherited);
+
+/* In the child of a fork: joins over the socket as a started process, runs fn, and ends. Does not
+ * return. */
+SERRY_NORETURN void sri_world_child(int socket, serry_process_fn fn, const void *arg, size_t len);
+
+/* Joins this process's children that are not daemons; core not entered. */
+void sri_world_join_children(void);
+
+/* Forks the nursery, the clean copy of the program, and introduces it to the agent. Without it
+ * everything works but starting processes from the agent. */
+void sri_nursery_start(void);
+
+/* Reaps it, after the agent has gone; or, in a copy of this process, forgets it. */
+void sri_nursery_reap(void);
+void sri_nursery_forget(void);
+
+/* Says whether this process may fork itself: one thread, and not told otherwise. */
+bool sri_world_may_fork(void);
+
+/* Forks the agent of this node, which seats the n sockets as ranks 0 .. n-1. *pid is its process,
+ * *pidfd a descriptor of it or -1. */
+serry_err sri_world_fork_agent(const int *sockets, int n, pid_t *pid, int *pidfd);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,274 @@
+/* patterns/pool_heal.c: the pool's workers as its home sees them: they come, die and are replaced.
+ *
+ * When a worker dies, its grant word says at which item it was. That one has had an attempt: it is
+ * tried again or reported. What it had finished without telling, and what it had not begun, goes
+ * back to the queue as if nothing had been. A worker that dies at no task costs no task an attempt,
+ * but too many of these in a row break the pool, which could only go on starting them for ever.
+ */
+#include "patterns/pool_home.h"
+
+#include "base/error.h"
+#include "base/log.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#define DEATHS 5                 /* so many */
+#define DEATHS_NS SRI_MS(5000)   /* within this break the pool */
+#define START_AGAIN_NS SRI_MS(200)
+
+home_worker *pool_heal_find(pool_home *p, int rank)
+{
+    home_session *s = sri_home_session(&p->o, rank);
+    return s ? s->worker : NULL;
+}
+
+home_worker *pool_heal_worker(pool_home *p, int rank, pool_role role)
+{
+    home_session *s = sri_home_session(&p->o, rank);
+    if (!s || s->worker)
+        return s ? s->worker : NULL;
+    home_worker *w = calloc(1, sizeof *w);
+    if (!w)
+        return NULL;
+    w->rank = rank;
+    w->role = role;
+    w->cell = sri_home_cell(&p->o, rank, 0, &w->cell_number);
+    if (w->cell) { /* a cell may have served another worker of this rank before */
+        uint64_t v = atomic_load(w->cell);
+        w->epoch = pool_grant_epoch(v);
+        w->next_seq = w->reported = pool_grant_started(v);
+    }
+    bool limited = role == POOL_ROLE_PROCESS && p->set.max_tasks > 0;
+    w->budget = limited ? (uint64_t)p->set.max_tasks : UINT64_MAX / 2;
+    DL_APPEND(p->workers, w);
+    s->worker = w;
+    if (role == POOL_ROLE_PROCESS)
+        p->processes++;
+    return w;
+}
+
+/* ---- death ---- */
+
+static void heal_fate_text(pool_home *p, const home_worker *w, char *text, size_t cap)
+{
+    int code = sri_home_exit_code(&p->o, w->rank);
+    const char *what = w->role == POOL_ROLE_PROCESS ? "worker" : "serving";
+    if (w->overdue)
+        snprintf(text, cap, "%s rank %d was killed: it took longer than %g s", what, w->rank,
+                 (double)p->set.task_timeout * 1e-9);
+    else if (code < 0)
+        snprintf(text, cap, "%s rank %d was killed by signal %d", what, w->rank, -code);
+    else if (code > 0)
+        snprintf(text, cap, "%s rank %d exited with code %d", what, w->rank, code);
+    else
+        snprintf(text, cap, "%s rank %d ended", what, w->rank);
+}
+
+/* The item that the worker was at: tried again, later each time, or reported. */
+static void heal_culprit(pool_home *p, home_worker *w, home_lease *l, uint32_t at)
+{
+    home_call *call = l->block->call;
+    call->leased--;
+    if (l->attempt <= (uint32_t)p->set.retries && !call->stopped) {
+        sri_ns delay = p->set.retry_delay;
+        for (uint32_t k = 1; k < l->attempt && delay < SRI_NEVER / 4; k++)
+            delay *= 2;
+        sri_ns due = delay ? sri_now() + delay : 0;
+        pool_items_return(p, l->block, at, 1, l->attempt + 1, due);
+        return;
+    }
+    char text[384], attempts[48] = "";
+    if (l->attempt > 1)
+        snprintf(attempts, sizeof attempts, " (attempt %u of %d)", l->attempt, p->set.retries + 1);
+    int len = snprintf(text, sizeof text, "task %zu%s%s: %s%s", (size_t)(l->block->first + at),
+                       p->set.name[0] ? " of pool " : "", p->set.name, p->cause, attempts);
+    pool_items_end(p, l->block, at, 1, SERRY_EDIED, w->rank, text, (uint64_t)len);
+}
+
+/* Splits what the worker held into the item it was at (offset culprit, UINT32_MAX: none) and the
+ * rest. From the last to the first, so that they go back in their order. */
+static void heal_scatter(pool_home *p, home_worker *w, uint32_t culprit)
+{
+    uint32_t offset = (w->next_seq - w->reported) & POOL_SEQ_MASK;
+    while (w->leases > 0) {
+        home_lease l = w->lease[(w->head + --w->leases) % POOL_LEASES];
+        offset -= l.count;
+        uint32_t before = l.count, after = 0; /* the culprit's neighbours in this lease */
+        bool here = culprit >= offset && culprit - offset < l.count;
+        if (here) {
+            before = culprit - offset;
+            after = l.count - before - 1;
+        }
+        l.block->call->leased -= before + after; /* the culprit keeps its call until the end */
+        pool_items_return(p, l.block, l.at + l.count - after, after, l.attempt, 0);
+        pool_items_return(p, l.block, l.at, before, l.attempt, 0);
+        if (here)
+            heal_culprit(p, w, &l, l.at + before);
+    }
+}
+
+/* Offset of the item that the worker was at from the first unreported one; UINT32_MAX: none. */
+static uint32_t heal_culprit_of(const home_worker *w)
+{
+    uint32_t held = (w->next_seq - w->reported) & POOL_SEQ_MASK;
+    if (held == 0)
+        return UINT32_MAX;
+    if (!w->cell)
+        return 0; /* it tells each result before it goes on */
+    uint64_t v = atomic_load(w->cell);
+    uint32_t at = (pool_grant_started(v) - 1 - w->reported) & POOL_SEQ_MASK;
+    return pool_grant_running(v) && at < held ? at : UINT32_MAX;
+}
+
+static void heal_forget(pool_home *p, home_worker *w)
+{
+    home_session *s = sri_home_session(&p->o, w->rank);
+    if (s)
+        s->worker = NULL;
+    DL_DELETE(p->workers, w);
+    free(w);
+}
+
+/* Whoever joins the pool waits for the ends of those processes that have left last. */
+static void heal_remember(pool_home *p, int32_t rank)
+{
+    p->left[p->lefts++ % POOL_LEFT] = rank;
+}
+
+void pool_heal_gone(pool_home *p, home_worker *w)
+{
+    if (w->attached && w->role == POOL_ROLE_SERVER)
+        p->servers--;
+    if (w->role == POOL_ROLE_PROCESS)
+        p->processes--;
+    w->attached = false;
+    heal_fate_text(p, w, p->cause, sizeof p->cause);
+    uint32_t culprit = heal_culprit_of(w);
+    bool process = w->role == POOL_ROLE_PROCESS, expected = w->ending;
+    heal_scatter(p, w, culprit);
+    if (process)
+        heal_remember(p, w->rank);
+    heal_forget(p, w);
+    if (process && culprit == UINT32_MAX && !expected)
+        pool_heal_count(p);
+    pool_heal(p);
+    pool_sched(p, NULL);
+    pool_heal_finish(p);
+}
+
+/* ---- healing ---- */
+
+void pool_heal_count(pool_home *p)
+{
+    if (p->broken || p->terminated)
+        return;
+    sri_ns now = sri_now();
+    p->death_at[p->deaths % DEATHS] = now;
+    p->deaths++;
+    if (p->deaths < DEATHS || now - p->death_at[p->deaths % DEATHS] > DEATHS_NS)
+        return;
+    char text[sizeof p->cause + 64];
+    snprintf(text, sizeof text, "%d workers ended at no task; the last: %s", DEATHS, p->cause);
+    pool_heal_break(p, text);
+}
+
+void pool_heal(pool_home *p)
+{
+    if (p->set.served || !p->announced || p->broken || p->terminated
+        || (p->closed && !p->calls) || p->heal_due != SRI_NEVER)
+        return;
+    while (p->processes < p->set.workers) {
+        int rank = -1;
+        serry_err e = sri_home_start(&p->o, p->o.creator, &p->set.main, &p->o.id, sizeof p->o.id,
+                                     "", &rank);
+        if (e == SERRY_OK && pool_heal_worker(p, rank, POOL_ROLE_PROCESS))
+            continue;
+        snprintf(p->cause, sizeof p->cause, "a worker could not be started: %s",
+                 e == SERRY_OK ? "it ended at once" : serry_err_detail());
+        p->heal_due = sri_now() + START_AGAIN_NS;
+        pool_heal_count(p);
+        return;
+    }
+}
+
+void pool_heal_break(pool_home *p, const char *text)
+{
+    if (p->broken || p->terminated)
+        return;
+    sri_log(SRI_LOG_WARN, "pool%s%s of rank %d is broken: %s", p->set.name[0] ? " " : "",
+            p->set.name, p->o.creator, text);
+    p->broken = true;
+    pool_items_flush(p); /* what has come is kept */
+    pool_items_drop_all(p);
+    pool_wire_feed head = { .kind = POOL_FEED_BROKEN };
+    sri_home_feed(&p->o, p->o.creator, &head, sizeof head, text, strlen(text));
+    pool_heal_end_workers(p);
+}
+
+/* ---- ending ---- */
+
+static void heal_tell_end(pool_home *p, home_worker *w)
+{
+    if (w->ending)
+        return;
+    w->ending = true;
+    pool_wire_feed head = { .kind = POOL_FEED_END };
+    sri_home_feed(&p->o, w->rank, &head, sizeof head, NULL, 0);
+}
+
+void pool_heal_end_workers(pool_home *p)
+{
+    home_worker *w;
+    DL_FOREACH(p->workers, w) {
+        if (w->role == POOL_ROLE_PROCESS) {
+            w->ending = true;
+            sri_home_kill(&p->o, w->rank);
+        } else {
+            heal_tell_end(p, w);
+        }
+    }
+}
+
+void pool_heal_finish(pool_home *p)
+{
+    bool over = p->closed && !p->calls;
+    home_worker *w;
+    DL_FOREACH(p->workers, w) {
+        bool spent = w->role == POOL_ROLE_PROCESS && w->attached && w->budget == 0
+                     && w->leases == 0;
+        if (spent || (over && w->attached))
+            heal_tell_end(p, w);
+    }
+    if (!p->joining || !(over || p->broken) || p->processes > 0)
+        return;
+    p->joining = false;
+    uint32_t n = p->lefts < POOL_LEFT ? p->lefts : POOL_LEFT;
+    sri_home_reply(&p->o, p->join, NULL, 0, p->left, n * sizeof p->left[0]);
+}
+
+sri_ns pool_heal_overdue(pool_home *p, sri_ns now)
+{
+    sri_ns again = SRI_NEVER;
+    home_worker *w;
+    DL_FOREACH(p->workers, w) {
+        if (w->leases == 0 || w->role != POOL_ROLE_PROCESS)
+            continue;
+        uint64_t v = w->cell ? atomic_load(w->cell) : 0;
+        /* Which item it is at: nothing else of the word counts. */
+        uint64_t at = w->cell ? (uint64_t)pool_grant_started(v) << 1 | pool_grant_running(v)
+                              : (uint64_t)w->reported + 1;
+        if (at != w->seen || (w->cell && !pool_grant_running(v))) {
+            w->seen = at;
+            w->seen_at = w->cell ? now : w->heard;
+        } else if (now - w->seen_at >= p->set.task_timeout && !w->overdue) {
+            w->overdue = true;
+            sri_home_kill(&p->o, w->rank);
+        }
+        again = now + p->set.task_timeout / 8;
+    }
+    return again;
+}

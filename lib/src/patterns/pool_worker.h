@@ -1,0 +1,91 @@
+/* patterns/pool_worker.h: a process at work for one pool, be it a worker process, a serving rank or
+ * the owner that waits. All with the core entered, but the initializer and the tasks run outside of
+ * it. One thread runs the tasks of a worker; chunks may be delivered by any.
+ */
+#ifndef SRI_PATTERNS_POOL_WORKER_H
+#define SRI_PATTERNS_POOL_WORKER_H
+
+#include "patterns/pool_wire.h"
+
+#include "base/buffer.h"
+
+#include <serry/pool.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+
+#define SRI_WORKER_OUT 16384u /* bytes that out has room for at least, for heads without asking */
+
+/* Items of one call, one after the other. */
+typedef struct worker_chunk {
+    struct worker_chunk *prev, *next;
+    pool_wire_chunk is;
+    serry_task_fn fn; /* NULL: this program has no such function */
+    size_t cap;
+    atomic_bool skip; /* the home wants no more of it */
+    alignas(16) uint8_t bytes[];
+} worker_chunk;
+
+typedef struct sri_worker {
+    struct sri_worker *prev, *next; /* of this process */
+    uint64_t pool;
+    pool_role role;
+    sri_atomic_u64 *grant; /* the grant word: shared with the home, or .own */
+    sri_atomic_u64 own;
+    bool attached;
+    bool busy;          /* a thread runs a chunk */
+    bool ended;         /* no more will come */
+    unsigned suspended; /* its thread waits inside a task */
+    worker_chunk *inbox;
+    worker_chunk *current;
+    worker_chunk *spare; /* to be used again, a few */
+    unsigned spares;
+    sri_buffer out; /* a message of results: pool_wire_results and runs */
+    size_t run_at;  /* where the open run's head is; SIZE_MAX: none is open */
+    sri_ns mark;    /* the time spent in tasks counts from here */
+    sri_ns flushed; /* when results were last sent, or work began after a pause */
+    unsigned stride; /* tasks between looks at the clock */
+    uint8_t *scratch; /* an aligned copy of one item */
+    size_t scratch_cap;
+} sri_worker;
+
+/* Says hello to a pool and runs its initializer. Nothing comes before attach. */
+serry_err sri_worker_open(uint64_t pool, pool_role role, sri_worker **w);
+/* Detaches; frees w. */
+void sri_worker_close(sri_worker *w);
+
+void sri_worker_attach(sri_worker *w);
+/* Gives back what is not begun. */
+void sri_worker_detach(sri_worker *w);
+
+static inline bool sri_worker_ready(const sri_worker *w)
+{
+    return w->inbox && !w->busy;
+}
+
+/* Runs one chunk of a ready worker and sends its results, at the latest when no other is here. */
+void sri_worker_run(sri_worker *w);
+
+/* A feed for a worker of that pool in this process, if there is one. */
+void sri_worker_feed(uint64_t pool, const uint8_t *bytes, size_t len);
+/* The pool was destroyed; 0: this process is a fresh copy and works for nobody. */
+void sri_worker_forget(uint64_t pool);
+
+/* The pool whose task this thread runs; 0: none. A fresh copy of the process runs none. */
+uint64_t sri_worker_pool_here(void);
+void sri_worker_leave_pool(void);
+
+/* Sends the results there are. From here on a death costs no task an attempt. */
+void sri_worker_flush(sri_worker *w);
+void sri_worker_free_chunk(sri_worker *w, worker_chunk *c);
+/* Into the core again after code of the user. */
+void sri_worker_enter_again(void);
+
+/* This thread, in a task, is about to wait for a pool of its own: what other pools have sent ahead
+ * goes back to them, lest they wait for us. */
+void sri_workers_suspend(void);
+void sri_workers_resume(void);
+
+/* What a worker process runs, a serry_process_fn: arg is the pool's id. */
+int sri_pool_worker_main(const void *arg, size_t len);
+
+#endif

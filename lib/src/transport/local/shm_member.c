@@ -1,0 +1,237 @@
+/* transport/local/shm_member.c: the seam's operations of a member over shared memory. */
+#include "transport/local/shm.h"
+
+#include "base/futex.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Where no lifeline ends the process with its agent, a sleeper looks after it now and then. */
+#define MEMBER_LOOK_AFTER SRI_MS(50)
+
+/* One line of the log of fates: everything that member had sent comes first. */
+static void member_tell(sri_shm *s, uint64_t word)
+{
+    int rank = (int)(uint32_t)(word >> 32);
+    sri_fate fate = (sri_fate)(word & 0xff);
+    int code = (int)((uint32_t)word) >> 8; /* keeps its sign */
+    if (rank == s->host.transport.rank)
+        return;
+    uint32_t slot = SRI_SLOT_UNKNOWN;
+    if ((uint32_t)rank < s->ranks)
+        slot = s->slot_of[rank];
+    if (slot == SRI_SLOT_UNKNOWN && (uint32_t)rank < SRI_RANKS)
+        slot = (uint32_t)(atomic_load(&s->segment.ranks[rank]) >> 8);
+    if (slot < SRI_SLOTS && slot != 0 && slot != s->slot) {
+        sri_shm_open_in(s, slot);
+        if (s->peers[slot].rank == rank && (s->peers[slot].in.lane || s->peers[slot].out.lane)) {
+            sri_shm_drain(s, slot);
+            if (fate != SRI_FATE_LEFT)
+                sri_shm_drop(s, slot);
+        }
+    }
+    if (fate != SRI_FATE_LEFT && (uint32_t)rank < s->ranks)
+        s->slot_of[rank] = SRI_SLOT_GONE;
+    s->host.transport.sink.fate(s->host.transport.sink.ctx, rank, fate, code);
+}
+
+static void member_read_log(sri_shm *s)
+{
+    uint64_t count = atomic_load_explicit(&s->segment.header->log_count, memory_order_acquire);
+    while (s->log_at < count && s->log_at < SRI_LOG_MAX)
+        member_tell(s, atomic_load_explicit(&s->segment.log[s->log_at++], memory_order_relaxed));
+}
+
+static void member_read_mail(sri_shm *s)
+{
+    alignas(16) uint8_t packet[SRI_PACKET_MAX];
+    int fds[SRI_FDS_MAX];
+    int n;
+    atomic_exchange(&s->segment.slots[s->slot].mail, 0);
+    for (;;) {
+        ssize_t got = sri_packet_recv(s->socket, packet, sizeof packet, fds, &n);
+        if (got == 0 || (got < 0 && got != -EAGAIN))
+            s->agent_gone = true;
+        if (got <= 0)
+            return;
+        sri_arrival a;
+        bool ours = sri_packet_arrival(packet, (size_t)got, SRI_AGENT, n > 0 ? fds[0] : -1, &a);
+        for (int i = ours ? 1 : 0; i < n; i++)
+            sri_close(&fds[i]);
+        if (ours && !s->host.transport.sink.deliver(s->host.transport.sink.ctx, &a)) {
+            atomic_store(&s->segment.slots[s->slot].mail, 1); /* there may be more */
+            return;
+        }
+    }
+}
+
+static bool member_poll(sri_transport *t)
+{
+    sri_shm *s = sri_shm_of(t);
+    sri_slot *me = &s->segment.slots[s->slot];
+    bool stopped;
+    bool any = sri_shm_poll_lanes(s, &stopped);
+    if (stopped)
+        return true;
+    if (__builtin_expect(atomic_load_explicit(&s->segment.header->log_count, memory_order_relaxed)
+                             != s->log_at,
+                         0)) {
+        member_read_log(s);
+        any = true;
+    }
+    if (__builtin_expect(atomic_load_explicit(&me->mail, memory_order_relaxed) != 0, 0)) {
+        member_read_mail(s);
+        any = true;
+    }
+    if (__builtin_expect(s->packet_refused, 0)) {
+        s->packet_refused = false;
+        any = true;
+    }
+    if (__builtin_expect(s->agent_gone && !s->agent_told, 0)) {
+        s->agent_told = true;
+        t->sink.fate(t->sink.ctx, SRI_AGENT, SRI_FATE_DIED, 0);
+        any = true;
+    }
+    return any;
+}
+
+static bool member_agent_lives(const sri_shm *s)
+{
+    struct pollfd p = { .fd = s->socket, .events = 0 };
+    return poll(&p, 1, 0) <= 0 || !(p.revents & (POLLHUP | POLLERR));
+}
+
+static void member_sleep(sri_transport *t, sri_ns deadline)
+{
+    sri_shm *s = sri_shm_of(t);
+    _Atomic uint32_t *bell = &s->segment.slots[s->slot].bell;
+    bool look_after = !s->has_lifeline;
+    sri_ns until = deadline;
+    if (look_after) {
+        sri_ns next = sri_now() + MEMBER_LOOK_AFTER;
+        until = next < deadline ? next : deadline;
+    }
+    if (atomic_load(bell) == SRI_ASLEEP)
+        sri_futex_wait(bell, SRI_ASLEEP, until, true);
+    sri_shm_awake(s);
+    if (look_after && !member_agent_lives(s))
+        s->agent_gone = true;
+}
+
+static void member_wake(sri_transport *t)
+{
+    sri_shm *s = sri_shm_of(t);
+    sri_shm_ring(s, s->slot, true);
+}
+
+static bool member_present(sri_transport *t, int peer)
+{
+    sri_shm *s = sri_shm_of(t);
+    if (peer == SRI_AGENT)
+        return !s->agent_gone;
+    if (peer < 0 || (uint32_t)peer >= SRI_RANKS)
+        return false;
+    return (atomic_load(&s->segment.ranks[peer]) & 0xff) == SRI_RANK_SEATED;
+}
+
+static sri_atomic_u64 *member_cell(sri_transport *t, uint32_t number)
+{
+    sri_shm *s = sri_shm_of(t);
+    return number < SRI_CELLS ? sri_segment_cell(&s->segment, number) : NULL;
+}
+
+static void member_ring_agent(sri_transport *t)
+{
+    sri_shm *s = sri_shm_of(t);
+    if (atomic_load(&s->segment.slots[0].bell) == SRI_ASLEEP)
+        sri_shm_ring(s, 0, false);
+}
+
+static void member_publish(sri_transport *t, const sri_waiting *w)
+{
+    sri_slot *me = &sri_shm_of(t)->segment.slots[sri_shm_of(t)->slot];
+    atomic_store_explicit(&me->wait_peer, w->peer, memory_order_relaxed);
+    atomic_store_explicit(&me->wait_object, w->object, memory_order_relaxed);
+    atomic_store_explicit(&me->wait_since, w->since, memory_order_relaxed);
+    atomic_store_explicit(&me->wait_kind, w->kind, memory_order_release);
+}
+
+static void member_close(sri_transport *t, bool inherited)
+{
+    sri_shm *s = sri_shm_of(t);
+    (void)inherited; /* nothing shared is touched either way: the agent frees what was ours */
+    sri_segment_close(&s->segment);
+    sri_close(&s->socket);
+    sri_close(&s->bell);
+    sri_close(&s->lifeline);
+    sri_shm_fini(s);
+    free(s);
+}
+
+static const sri_transport_ops member_ops = {
+    .name = "shm",
+    .send = sri_shm_send,
+    .poll = member_poll,
+    .arm = sri_shm_arm,
+    .sleep = member_sleep,
+    .wake = member_wake,
+    .present = member_present,
+    .cell = member_cell,
+    .ring_agent = member_ring_agent,
+    .publish = member_publish,
+    .close = member_close,
+};
+
+serry_err sri_shm_open(sri_transport **t, int socket, const int *fds, int n, const sri_welcome *w,
+                       const sri_sink *sink)
+{
+    if (n < 2 || w->slot == 0 || w->slot >= SRI_SLOTS)
+        return sri_fail(SERRY_EINTERNAL, "the agent's welcome lacks the shared segment");
+    sri_shm *s = calloc(1, sizeof *s);
+    if (!s)
+        return sri_fail(SERRY_ENOMEM, "no memory for a transport");
+    serry_err e = sri_shm_init(s);
+    if (e != SERRY_OK)
+        goto free_shm;
+    int memory = fcntl(fds[0], F_DUPFD_CLOEXEC, 3);
+    if (memory < 0) {
+        e = sri_fail_errno("dup");
+        goto fini_shm;
+    }
+    e = sri_segment_open(&s->segment, memory);
+    if (e != SERRY_OK)
+        goto fini_shm;
+    /* A launched rank hears of everybody; a started process only of what happens from now on. */
+    s->log_at = w->parent < 0 ? 0 : atomic_load(&s->segment.header->log_count);
+    s->slot = w->slot;
+    s->host.transport = (sri_transport){ .ops = &member_ops, .sink = *sink,
+                                         .frame_max = SRI_RECORD_BODY_MAX,
+                                         .rank = w->rank, .size = w->size };
+    /* What is needed to the very end is made now, when it can still be refused. */
+    if (!sri_shm_open_out(s, SRI_AGENT, 0)) {
+        e = sri_fail(SERRY_ELIMIT, "no lane to the agent can be had: the memory for shared segments "
+                                   "is full");
+        goto close_segment;
+    }
+    close(fds[0]);
+    sri_shm_register(s);
+    s->socket = socket;
+    s->bell = fds[1];
+    s->lifeline = n > 2 ? fds[2] : -1;
+    if (s->lifeline >= 0)
+        sri_lifeline_arm(&s->lifeline, &s->has_lifeline);
+    *t = &s->host.transport;
+    return SERRY_OK;
+
+close_segment:
+    sri_segment_close(&s->segment);
+fini_shm:
+    sri_shm_fini(s);
+free_shm:
+    free(s);
+    return e;
+}

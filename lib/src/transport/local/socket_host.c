@@ -1,0 +1,484 @@
+/* transport/local/socket_host.c: the agent's side of socket lanes: it makes the pairs, passes their
+ * ends, and tells each member what becomes of the others. */
+#include "transport/local/socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdalign.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define HOST_BATCH 64
+
+/* A packet of the agent's own (LANE, EVENT) that did not fit the socket, or came before the
+ * welcome. */
+typedef struct socket_late {
+    uint64_t aux;
+    uint8_t bytes[8];
+    uint8_t kind;
+    uint8_t len;
+    int fd; /* ours, or -1 */
+} socket_late;
+
+typedef struct socket_seat {
+    int socket; /* borrowed; -1: nobody */
+    bool gone;
+    bool welcomed; /* before that, its socket is for the welcome alone */
+    bool watched;  /* for room */
+    socket_late *late; /* in order */
+    uint32_t n_late;
+    uint32_t late_cap;
+} socket_seat;
+
+typedef struct socket_host {
+    sri_host host;
+    socket_seat *seats; /* by rank */
+    uint32_t ranks;
+    uint32_t n_late; /* seats with something late */
+    int room;        /* epoll: readable when a full socket has room again; it is the bell */
+    uint64_t *pairs; /* pairs of ranks that have a lane: low rank << 32 | high rank, sorted */
+    size_t n_pairs;
+    size_t pairs_cap;
+} socket_host;
+
+static socket_host *host_of(void *h)
+{
+    return h;
+}
+
+static socket_seat *host_seat_of(socket_host *s, int rank)
+{
+    if (rank < 0 || (uint32_t)rank >= s->ranks || s->seats[rank].socket < 0)
+        return NULL;
+    return &s->seats[rank];
+}
+
+static serry_err host_welcome(sri_host *h, int rank, sri_welcome *w, int *fds, int *n)
+{
+    socket_seat *seat = host_seat_of(host_of(h), rank);
+    (void)fds;
+    if (seat)
+        seat->welcomed = true; /* it goes out before anything else is sent */
+    w->lanes = 1;
+    *n = 0;
+    return SERRY_OK;
+}
+
+/* ---- pairs ---- */
+
+static uint64_t host_pair(int a, int b)
+{
+    uint32_t low = (uint32_t)(a < b ? a : b);
+    uint32_t high = (uint32_t)(a < b ? b : a);
+    return (uint64_t)low << 32 | high;
+}
+
+static size_t host_pair_place(const socket_host *s, uint64_t pair)
+{
+    size_t low = 0;
+    size_t high = s->n_pairs;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (s->pairs[mid] < pair)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+/* True if it is new and now entered. */
+static bool host_pair_enter(socket_host *s, uint64_t pair, bool *known)
+{
+    size_t at = host_pair_place(s, pair);
+    *known = at < s->n_pairs && s->pairs[at] == pair;
+    if (*known)
+        return false;
+    if (s->n_pairs == s->pairs_cap) {
+        size_t cap = s->pairs_cap ? 2 * s->pairs_cap : 64;
+        uint64_t *more = realloc(s->pairs, cap * sizeof *more);
+        if (!more)
+            return false;
+        s->pairs = more;
+        s->pairs_cap = cap;
+    }
+    memmove(&s->pairs[at + 1], &s->pairs[at], (s->n_pairs - at) * sizeof *s->pairs);
+    s->pairs[at] = pair;
+    s->n_pairs++;
+    return true;
+}
+
+static void host_pair_remove(socket_host *s, uint64_t pair)
+{
+    size_t at = host_pair_place(s, pair);
+    if (at < s->n_pairs && s->pairs[at] == pair) {
+        memmove(&s->pairs[at], &s->pairs[at + 1], (s->n_pairs - at - 1) * sizeof *s->pairs);
+        s->n_pairs--;
+    }
+}
+
+/* ---- the agent's own packets ---- */
+
+static sri_sent host_keep(socket_host *s, socket_seat *seat, const sri_frame *f)
+{
+    if (seat->n_late == seat->late_cap) {
+        uint32_t cap = seat->late_cap ? 2 * seat->late_cap : 16;
+        socket_late *more = realloc(seat->late, cap * sizeof *more);
+        if (!more)
+            return SRI_LIMIT;
+        seat->late = more;
+        seat->late_cap = cap;
+    }
+    socket_late late = { .aux = f->aux, .kind = f->kind, .len = (uint8_t)f->head_len, .fd = -1 };
+    if (f->fd >= 0) {
+        late.fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 3);
+        if (late.fd < 0)
+            return SRI_LIMIT;
+    }
+    memcpy(late.bytes, f->head, f->head_len);
+    if (seat->n_late++ == 0)
+        s->n_late++;
+    seat->late[seat->n_late - 1] = late;
+    return SRI_SENT;
+}
+
+static void host_watch_room(socket_host *s, socket_seat *seat, bool on)
+{
+    struct epoll_event ev = { .events = EPOLLOUT };
+    if (seat->watched == on)
+        return;
+    seat->watched = on;
+    epoll_ctl(s->room, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, seat->socket, &ev);
+}
+
+/* Sends what is late, as far as it goes. True if anything went. */
+static bool host_send_late(socket_host *s, socket_seat *seat)
+{
+    uint32_t i = 0;
+    for (; seat->welcomed && i < seat->n_late; i++) {
+        socket_late *l = &seat->late[i];
+        sri_frame f = { .kind = l->kind, .aux = l->aux, .head = l->bytes, .head_len = l->len,
+                        .fd = l->fd };
+        if (sri_socket_packet(seat->socket, &f) == SRI_FULL)
+            break;
+        sri_close(&l->fd);
+    }
+    if (i > 0) {
+        memmove(seat->late, seat->late + i, (seat->n_late - i) * sizeof *seat->late);
+        seat->n_late -= i;
+        if (seat->n_late == 0)
+            s->n_late--;
+    }
+    host_watch_room(s, seat, seat->welcomed && seat->n_late > 0);
+    return i > 0;
+}
+
+/* Sends a packet of at most 8 bytes, now or when there is room: SRI_SENT; or SRI_GONE, SRI_LIMIT. */
+static sri_sent host_post(socket_host *s, int rank, const sri_frame *f)
+{
+    socket_seat *seat = host_seat_of(s, rank);
+    if (!seat)
+        return SRI_GONE;
+    sri_sent sent = SRI_FULL;
+    if (seat->welcomed && !seat->n_late)
+        sent = sri_socket_packet(seat->socket, f);
+    if (sent != SRI_FULL)
+        return sent;
+    sent = host_keep(s, seat, f);
+    host_watch_room(s, seat, seat->welcomed && seat->n_late > 0);
+    return sent;
+}
+
+static void host_drop_late(socket_host *s, socket_seat *seat)
+{
+    if (seat->n_late)
+        s->n_late--;
+    for (uint32_t i = 0; i < seat->n_late; i++)
+        sri_close(&seat->late[i].fd);
+    free(seat->late);
+    seat->late = NULL;
+    seat->n_late = seat->late_cap = 0;
+}
+
+/* ---- lanes ---- */
+
+static sri_sent host_give_lane(socket_host *s, int to, int peer, int fd, sri_sent sent)
+{
+    sri_socket_lane lane = { (int32_t)sent };
+    sri_frame f = { .kind = SRI_KIND_LANE, .aux = (uint32_t)peer, .head = &lane,
+                    .head_len = sizeof lane, .fd = fd };
+    return host_post(s, to, &f);
+}
+
+/* A member asks for a lane to `peer`: both get their end, or the asker a reason. */
+static void host_lane(socket_host *s, int asker, uint64_t aux)
+{
+    int peer = aux < s->ranks ? (int)aux : -1;
+    int fd[2] = { -1, -1 };
+    bool known = false;
+    socket_seat *seat = host_seat_of(s, peer);
+    if (!seat || seat->gone || peer == asker) {
+        host_give_lane(s, asker, (int)aux, -1, SRI_GONE);
+        return;
+    }
+    uint64_t pair = host_pair(asker, peer);
+    if (!host_pair_enter(s, pair, &known)) {
+        if (!known) /* if it is known, its end is on its way already */
+            host_give_lane(s, asker, peer, -1, SRI_LIMIT);
+        return;
+    }
+    sri_sent sent = SRI_LIMIT;
+    if (sri_socket_pair(fd) == SERRY_OK)
+        sent = host_give_lane(s, peer, asker, fd[1], SRI_SENT);
+    if (sent != SRI_SENT) {
+        host_pair_remove(s, pair);
+        host_give_lane(s, asker, peer, -1, sent);
+    } else if (host_give_lane(s, asker, peer, fd[0], SRI_SENT) != SRI_SENT) {
+        host_pair_remove(s, pair);
+    }
+    sri_close(&fd[0]);
+    sri_close(&fd[1]);
+}
+
+/* ---- reading, telling ---- */
+
+/* Delivers up to `batch` packets (all: -1). False: end of file. */
+static bool host_read(socket_host *s, int rank, int batch)
+{
+    alignas(16) uint8_t packet[SRI_PACKET_MAX];
+    int fds[SRI_FDS_MAX];
+    for (int i = 0; i != batch; i++) {
+        int n;
+        socket_seat *seat = host_seat_of(s, rank);
+        if (!seat)
+            return false;
+        ssize_t got = sri_packet_recv(seat->socket, packet, sizeof packet, fds, &n);
+        if (got == -EAGAIN)
+            return true;
+        if (got <= 0)
+            return false;
+        sri_arrival a;
+        bool ours = sri_packet_arrival(packet, (size_t)got, rank, n > 0 ? fds[0] : -1, &a);
+        for (int k = ours ? 1 : 0; k < n; k++)
+            sri_close(&fds[k]);
+        if (!ours)
+            return false;
+        if (a.kind == SRI_KIND_LANE)
+            host_lane(s, rank, a.aux);
+        else
+            s->host.transport.sink.deliver(s->host.transport.sink.ctx, &a);
+    }
+    return true;
+}
+
+static bool host_readable(sri_host *h, int rank)
+{
+    return host_read(host_of(h), rank, HOST_BATCH);
+}
+
+static void host_drain(sri_host *h, int rank)
+{
+    host_read(host_of(h), rank, -1);
+}
+
+/* Of launched ranks everybody knows; of started ones everybody is told, and a newcomer of all of
+ * them. */
+static void host_introduce(socket_host *s, int rank)
+{
+    sri_socket_event here = { 0, 0 };
+    sri_frame f = { .kind = SRI_KIND_EVENT, .head = &here, .head_len = sizeof here, .fd = -1 };
+    for (uint32_t r = 0; r < s->ranks; r++) {
+        socket_seat *other = host_seat_of(s, (int)r);
+        if (!other || other->gone || (int)r == rank)
+            continue;
+        f.aux = (uint32_t)rank;
+        if (rank >= s->host.transport.size)
+            host_post(s, (int)r, &f);
+        f.aux = r;
+        if ((int)r >= s->host.transport.size)
+            host_post(s, rank, &f);
+    }
+}
+
+static serry_err host_seat(sri_host *h, int rank, int socket)
+{
+    socket_host *s = host_of(h);
+    uint32_t r = (uint32_t)rank;
+    if (r >= s->ranks) {
+        uint32_t n = s->ranks ? s->ranks : 64;
+        while (n <= r)
+            n *= 2;
+        socket_seat *more = realloc(s->seats, n * sizeof *more);
+        if (!more)
+            return sri_fail(SERRY_ENOMEM, "no memory for %u seats", n);
+        for (uint32_t i = s->ranks; i < n; i++)
+            more[i] = (socket_seat){ .socket = -1 };
+        s->seats = more;
+        s->ranks = n;
+    }
+    s->seats[r] = (socket_seat){ .socket = socket };
+    host_introduce(s, rank);
+    return SERRY_OK;
+}
+
+static void host_tell(sri_host *h, int rank, sri_fate fate, int code)
+{
+    socket_host *s = host_of(h);
+    sri_socket_event event = { (int32_t)fate, code };
+    sri_frame f = { .kind = SRI_KIND_EVENT, .aux = (uint32_t)rank, .head = &event,
+                    .head_len = sizeof event, .fd = -1 };
+    if (host_seat_of(s, rank))
+        s->seats[rank].gone = true;
+    for (uint32_t r = 0; r < s->ranks; r++) {
+        if ((int)r != rank)
+            host_post(s, (int)r, &f);
+    }
+}
+
+static void host_unseat(sri_host *h, int rank)
+{
+    socket_host *s = host_of(h);
+    if (rank < 0 || (uint32_t)rank >= s->ranks)
+        return;
+    host_drop_late(s, &s->seats[rank]);
+    if (s->seats[rank].socket >= 0)
+        host_watch_room(s, &s->seats[rank], false);
+    s->seats[rank] = (socket_seat){ .socket = -1, .gone = true };
+    for (size_t i = 0; i < s->n_pairs;) {
+        if (s->pairs[i] >> 32 == (uint32_t)rank || (uint32_t)s->pairs[i] == (uint32_t)rank)
+            host_pair_remove(s, s->pairs[i]);
+        else
+            i++;
+    }
+}
+
+static int host_bell(sri_host *h)
+{
+    return host_of(h)->room;
+}
+
+static void host_waiting(sri_host *h, int rank, sri_waiting *w)
+{
+    (void)h;
+    (void)rank;
+    *w = (sri_waiting){ 0 };
+}
+
+static const sri_host_ops host_ops = {
+    .seat = host_seat,
+    .welcome = host_welcome,
+    .readable = host_readable,
+    .drain = host_drain,
+    .tell = host_tell,
+    .unseat = host_unseat,
+    .bell = host_bell,
+    .waiting = host_waiting,
+};
+
+/* ---- the agent's own transport ---- */
+
+static sri_sent agent_send(sri_transport *t, int peer, const sri_frame *f)
+{
+    socket_seat *seat = host_seat_of(host_of(t), peer);
+    if (!seat)
+        return SRI_GONE;
+    if (!seat->welcomed)
+        return SRI_FULL;
+    if (seat->n_late)
+        host_send_late(host_of(t), seat);
+    return sri_socket_packet(seat->socket, f);
+}
+
+/* What arrives comes by .readable, from the agent's loop; here late packets go out. */
+static bool agent_poll(sri_transport *t)
+{
+    socket_host *s = host_of(t);
+    bool any = false;
+    for (uint32_t r = 0; s->n_late > 0 && r < s->ranks; r++) {
+        if (s->seats[r].n_late)
+            any |= host_send_late(s, &s->seats[r]);
+    }
+    return any;
+}
+
+static bool agent_arm(sri_transport *t)
+{
+    (void)t;
+    return true;
+}
+
+static void agent_nothing(sri_transport *t)
+{
+    (void)t;
+}
+
+static void agent_sleep(sri_transport *t, sri_ns deadline)
+{
+    (void)t;
+    (void)deadline;
+}
+
+static bool agent_present(sri_transport *t, int peer)
+{
+    socket_seat *seat = host_seat_of(host_of(t), peer);
+    return seat && !seat->gone;
+}
+
+static sri_atomic_u64 *agent_cell(sri_transport *t, uint32_t number)
+{
+    (void)t;
+    (void)number;
+    return NULL;
+}
+
+static void agent_publish(sri_transport *t, const sri_waiting *w)
+{
+    (void)t;
+    (void)w;
+}
+
+static void agent_close(sri_transport *t, bool inherited)
+{
+    socket_host *s = host_of(t);
+    (void)inherited;
+    for (uint32_t r = 0; r < s->ranks; r++)
+        host_drop_late(s, &s->seats[r]);
+    sri_close(&s->room);
+    free(s->seats);
+    free(s->pairs);
+    free(s);
+}
+
+static const sri_transport_ops agent_ops = {
+    .name = "socket",
+    .send = agent_send,
+    .poll = agent_poll,
+    .arm = agent_arm,
+    .sleep = agent_sleep,
+    .wake = agent_nothing,
+    .present = agent_present,
+    .cell = agent_cell,
+    .ring_agent = agent_nothing,
+    .publish = agent_publish,
+    .close = agent_close,
+};
+
+serry_err sri_host_create_socket(sri_host **h, int size, const sri_sink *sink)
+{
+    socket_host *s = calloc(1, sizeof *s);
+    if (!s)
+        return sri_fail(SERRY_ENOMEM, "no memory for a transport");
+    s->room = epoll_create1(EPOLL_CLOEXEC);
+    if (s->room < 0) {
+        free(s);
+        return sri_fail_errno("epoll_create1");
+    }
+    s->host.transport = (sri_transport){ .ops = &agent_ops, .sink = *sink,
+                                         .frame_max = SRI_SOCKET_FRAME_MAX,
+                                         .rank = SRI_AGENT, .size = size };
+    s->host.ops = &host_ops;
+    *h = &s->host;
+    return SERRY_OK;
+}

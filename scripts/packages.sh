@@ -1,0 +1,38 @@
+# shellcheck shell=sh disable=SC2034
+# Sourced by the other scripts.
+build_packages="build-essential cmake ninja-build pkg-config uthash-dev libpng-dev"
+test_packages="$build_packages libgtest-dev strace"
+
+# need_packages NAME...: installs the Debian packages that are missing, as root; otherwise prints
+# the one line to run and stops.
+need_packages() {
+    command -v dpkg-query >/dev/null || return 0 # not Debian: CMake says what it misses
+    missing=
+    for package; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' ||
+            missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+    if [ "$(id -u)" != 0 ]; then
+        echo "Packages are missing. Please run this line, then $0 again:" >&2
+        echo "    sudo apt-get update && sudo apt-get install --yes$missing" >&2
+        exit 1
+    fi
+    echo "Installing$missing"
+    export DEBIAN_FRONTEND=noninteractive
+    # shellcheck disable=SC2086,SC2015 # one word for each package
+    apt-get update -qq && apt-get install -qq --yes --no-install-recommends $missing || {
+        echo "Could not install$missing" >&2
+        exit 1
+    }
+}
+
+# configure PRESET [OPTION]...: by Ninja where it is; a build directory that exists keeps what it
+# was made with.
+configure() {
+    if command -v ninja >/dev/null; then
+        CMAKE_GENERATOR=Ninja cmake --preset "$@"
+    else
+        cmake --preset "$@"
+    fi
+}

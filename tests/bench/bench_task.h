@@ -1,0 +1,26 @@
+/* The two tasks of the pool workloads: one that does nothing, one that computes for 1 ms. */
+#ifndef BENCH_TASK_H
+#define BENCH_TASK_H
+
+#include "bench_util.h"
+
+#include <stdbool.h>
+
+/* Busy for 1 ms of the clock: a task that sleeps would leave its processor to others. */
+static inline void bench_spin_1ms(void)
+{
+    double end = bench_now() + 1e-3;
+    while (bench_now() < end)
+        ;
+}
+
+static inline bool bench_task_is_spin(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "spin") == 0)
+        return true;
+    if (argc < 2 || strcmp(argv[1], "nop") != 0)
+        bench_die("the task is nop or spin");
+    return false;
+}
+
+#endif

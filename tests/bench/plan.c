@@ -1,0 +1,112 @@
+/* plan.h: the table of measurements. Each row is a line of the project's goals. */
+#include "plan.h"
+
+/* Open MPI and MPICH as they come, and with single copy off. */
+#define MPI(b) { { .peer = PEER_OPENMPI, .bound = (b) }, { .peer = PEER_MPICH, .bound = (b) } }
+#define MPI_COPY(b, copy)                                                                          \
+    { { .peer = PEER_OPENMPI, .bound = (b) },                                                      \
+      { .peer = PEER_OPENMPI_COPY, .bound = (copy) },                                              \
+      { .peer = PEER_MPICH, .bound = (b) },                                                        \
+      { .peer = PEER_MPICH_COPY, .bound = (copy) } }
+/* MPICH does not yield: with more ranks than processors a thousand calls take minutes. */
+#define CROWD(b) { { .peer = PEER_OPENMPI, .bound = (b) }, { .peer = PEER_MPICH, .slow = true } }
+#define PYTHON(bound_, args_) { .peer = PEER_PYTHON, .bound = (bound_), .args = (args_) }
+
+#define LATENCY(name_, size, ...)                                                                  \
+    { .group = "p2p", .name = "half round trip, " name_, .unit = "us", .program = "p2p",           \
+      .args = "latency " size, .ranks = 2, .rivals = __VA_ARGS__ }
+#define BANDWIDTH(name_, size_window, ...)                                                         \
+    { .group = "p2p", .name = "bandwidth, " name_, .unit = "GB/s", .program = "p2p",               \
+      .args = "bandwidth " size_window, .ranks = 2, .more_is_better = true,                        \
+      .rivals = __VA_ARGS__ }
+#define RING(n, ...)                                                                               \
+    { .group = "p2p", .name = "ring of " #n ", per hop", .unit = "us", .program = "ring",          \
+      .args = "", .ranks = (n), .rivals = __VA_ARGS__ }
+#define COLLECTIVE(what, n, ...)                                                                   \
+    { .group = "collectives", .name = what ", " #n " ranks", .unit = "us",                         \
+      .program = "collectives", .args = what, .ranks = (n), .limit = 200, .rivals = __VA_ARGS__ }
+#define COLLECTIVES(what)                                                                          \
+    COLLECTIVE(what, 2, MPI(1)), COLLECTIVE(what, 4, CROWD(1)), COLLECTIVE(what, 8, CROWD(1)),     \
+        COLLECTIVE(what, 16, CROWD(1))
+#define QUEUE(name_, args_, quick_, ...)                                                           \
+    { .group = "queue", .name = name_, .unit = "M items/s", .program = "queue", .args = args_,     \
+      .quick = quick_, .more_is_better = true, .rivals = __VA_ARGS__ }
+#define POOL(name_, unit_, scale_, args_, ...)                                                     \
+    { .group = "pool", .name = name_, .unit = unit_, .program = "pool", .args = args_,             \
+      .mpi_ranks = 3, .scale = (scale_), .more_is_better = true, .rivals = __VA_ARGS__ }
+
+const struct figure plan[] = {
+    LATENCY("8 B", "8", MPI(1)),
+    LATENCY("1 KiB", "1024", MPI(1)),
+    LATENCY("64 KiB", "65536", MPI_COPY(0.5, 1.1)),
+    LATENCY("1 MiB", "1048576", MPI_COPY(0.5, 1.1)),
+    LATENCY("16 MiB", "16777216", MPI_COPY(0.5, 1.2)),
+    BANDWIDTH("64 KiB", "65536 64", MPI_COPY(2, 0.9)),
+    BANDWIDTH("1 MiB", "1048576 16", MPI_COPY(2, 0.9)),
+    BANDWIDTH("16 MiB", "16777216 4", MPI_COPY(2, 0.8)),
+    { .group = "p2p", .name = "8-byte messages, window 64", .unit = "M/s", .program = "p2p",
+      .args = "rate 8 64", .ranks = 2, .more_is_better = true, .rivals = MPI(1) },
+    RING(8, { { .peer = PEER_OPENMPI, .bound = 1 }, { .peer = PEER_MPICH, .bound = 0.01 } }),
+    RING(32, { { .peer = PEER_OPENMPI, .bound = 1 }, { .peer = PEER_MPICH, .bound = 0.01 } }),
+
+    COLLECTIVES("barrier"),
+    COLLECTIVES("bcast"),
+    COLLECTIVES("allreduce"),
+
+    { .group = "idle", .name = "processor time of a blocked receive", .unit = "ms",
+      .program = "idle", .args = "5", .quick = "1", .ranks = 2,
+      .rivals = { { .peer = PEER_LIMIT, .bound = 1, .value = 10 },
+                  { .peer = PEER_OPENMPI },
+                  { .peer = PEER_MPICH } } },
+
+    { .group = "start", .name = "32 ranks start and end", .unit = "ms", .program = "start",
+      .args = "", .ranks = 32, .wall = true, .rivals = MPI(0.1) },
+    { .group = "start", .name = "1,000 ranks, a barrier", .unit = "ms", .program = "start",
+      .args = "barrier", .ranks = 1000, .wall = true, .limit = 120, .rivals = { { PEER_NONE } } },
+
+    { .group = "memory", .name = "PSS of each of 32 ranks", .unit = "MiB", .program = "memory",
+      .args = "", .ranks = 32,
+      .rivals = { { .peer = PEER_LIMIT, .bound = 1, .value = 1 },
+                  { .peer = PEER_OPENMPI },
+                  { .peer = PEER_MPICH } } },
+
+    QUEUE("1 to 1, unbounded", "1 1 0 1000000", "1 1 0 200000",
+          { PYTHON(5, "1 1 0 100000"), { .peer = PEER_ZMQ, .bound = 1 } }),
+    QUEUE("4 to 4, unbounded", "4 4 0 1000000", "4 4 0 200000",
+          { PYTHON(5, "4 4 0 100000"), { .peer = PEER_ZMQ, .bound = 1 } }),
+    QUEUE("1 to 1, capacity 10,000", "1 1 10000 1000000", "1 1 10000 200000",
+          { PYTHON(5, "1 1 10000 100000") }),
+    QUEUE("4 to 4, capacity 10,000", "4 4 10000 1000000", "4 4 10000 200000",
+          { PYTHON(5, "4 4 10000 100000") }),
+    QUEUE("1 to 1, capacity 10", "1 1 10 300000", "1 1 10 100000", { PYTHON(5, "1 1 10 30000") }),
+    QUEUE("4 to 4, capacity 10", "4 4 10 300000", "4 4 10 100000", { PYTHON(5, "4 4 10 30000") }),
+
+    POOL("no-op tasks, chunk 1", "M tasks/s", 1e-6, "nop 200000 1",
+         { PYTHON(5, "nop 40000 1"),
+           { .peer = PEER_OPENMPI, .bound = 1, .args = "nop 200000" },
+           { .peer = PEER_MPICH, .args = "nop 200000" } }),
+    POOL("no-op tasks, default chunk", "M tasks/s", 1e-6, "nop 5000000",
+         { PYTHON(1, "nop 2000000") }),
+    POOL("1 ms tasks, default chunk", "% of ideal", 100.0 / 2000, "spin 2000",
+         { PYTHON(1, "spin 2000"),
+           { .peer = PEER_OPENMPI, .args = "spin 2000" },
+           { .peer = PEER_MPICH, .args = "spin 2000" } }),
+};
+
+const size_t plan_len = sizeof plan / sizeof *plan;
+
+const char *plan_peer_name(enum peer p)
+{
+    static const char *const names[PEER_COUNT] = {
+        [PEER_NONE] = "nobody",
+        [PEER_SERRY] = "serry",
+        [PEER_OPENMPI] = "Open MPI",
+        [PEER_OPENMPI_COPY] = "Open MPI, single copy off",
+        [PEER_MPICH] = "MPICH",
+        [PEER_MPICH_COPY] = "MPICH, single copy off",
+        [PEER_ZMQ] = "ZeroMQ",
+        [PEER_PYTHON] = "Python",
+        [PEER_LIMIT] = "the limit",
+    };
+    return names[p];
+}

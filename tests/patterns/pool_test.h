@@ -1,0 +1,166 @@
+/* patterns/pool_test.h: what the tests of pools share: tasks, and a board that all processes of a
+ * run see. */
+#ifndef SERRY_POOL_TEST_H
+#define SERRY_POOL_TEST_H
+
+#include "support/ranks.h"
+
+#include <atomic>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+namespace pool_test {
+
+/* In a file that all processes of a run map, those forked from a clean copy of the program, too. */
+struct Board {
+    std::atomic<int> begun, ended, open, inits;
+    std::atomic<int> workers; /* bit r: rank r has run a task */
+    std::atomic<int> attempts;
+    std::atomic<double> at[16]; /* when attempt i began */
+    std::atomic<int> pid[4];
+    std::atomic<unsigned char> ran[100000]; /* how often task i has begun */
+};
+
+inline Board &board()
+{
+    static Board *b = [] {
+        std::string path = serry_test::rank_dir() + "/board";
+        int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        void *p = MAP_FAILED;
+        if (fd >= 0 && ftruncate(fd, sizeof(Board)) == 0)
+            p = mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (fd >= 0)
+            close(fd);
+        if (p == MAP_FAILED) {
+            perror("the board");
+            abort();
+        }
+        return (Board *)p;
+    }();
+    return *b;
+}
+
+/* Time that a task takes; nobody waits for it to have passed. */
+inline void take(double seconds)
+{
+    timespec t = { (time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9) };
+    nanosleep(&t, nullptr);
+}
+
+inline int give(serry_task *t, const void *bytes, size_t len)
+{
+    return serry_task_return(t, bytes, len) != SERRY_OK;
+}
+
+inline int square(serry_task *t, const void *in, size_t)
+{
+    double x = *(const double *)in;
+    x *= x;
+    return give(t, &x, sizeof x);
+}
+
+inline int echo(serry_task *t, const void *in, size_t len)
+{
+    return give(t, in, len);
+}
+
+/* Begins, and ends when the gate is opened. */
+inline int gated(serry_task *t, const void *in, size_t len)
+{
+    board().begun++;
+    if (!serry_test::wait_for([] { return board().open != 0; }, 20))
+        return serry_task_fail(t, "the gate was not opened");
+    board().ended++;
+    return give(t, in, len);
+}
+
+/* Never ends. */
+inline int stuck(serry_task *, const void *, size_t)
+{
+    int at = board().begun++;
+    if (at < 4)
+        board().pid[at] = getpid();
+    for (;;)
+        pause();
+}
+
+inline serry_pool_options options(int workers = 2, int retries = 0)
+{
+    serry_pool_options o = {};
+    o.workers = workers;
+    o.retries = retries;
+    return o;
+}
+
+inline serry_pool *make_pool(const serry_pool_options &o = options())
+{
+    serry_pool *p = nullptr;
+    EXPECT_EQ(serry_pool_create(&p, &o), SERRY_OK) << serry_err_detail();
+    return p;
+}
+
+/* Finishes its tasks, its workers end, and it is freed. */
+inline void end_pool(serry_pool *p)
+{
+    EXPECT_EQ(serry_pool_close(p), SERRY_OK) << serry_err_detail();
+    EXPECT_EQ(serry_pool_join(p, 20), SERRY_OK) << serry_err_detail();
+    EXPECT_EQ(serry_process_children(nullptr, 0), 0u);
+    serry_pool_destroy(p);
+}
+
+inline std::vector<int> numbers(size_t n, int from = 0)
+{
+    std::vector<int> v(n);
+    for (size_t i = 0; i < n; i++)
+        v[i] = from + (int)i;
+    return v;
+}
+
+inline serry_err map_ints(serry_pool *p, serry_task_fn fn, const std::vector<int> &in,
+                          std::vector<int> *out, const serry_map_options &o = {})
+{
+    out->assign(in.size(), -1);
+    return serry_pool_map(p, fn, in.data(), sizeof(int), in.size(), out->data(), sizeof(int), &o);
+}
+
+/* The pool works: a map of squares is right. */
+inline void expect_works(serry_pool *p, size_t n = 500)
+{
+    std::vector<double> x(n), y(n, -1);
+    for (size_t i = 0; i < n; i++)
+        x[i] = (double)i;
+    ASSERT_EQ(serry_pool_map(p, square, x.data(), sizeof(double), n, y.data(), sizeof(double),
+                             nullptr), SERRY_OK) << serry_err_detail();
+    for (size_t i = 0; i < n; i++)
+        ASSERT_EQ(y[i], x[i] * x[i]);
+}
+
+inline serry_future *submit(serry_pool *p, serry_task_fn fn, int value)
+{
+    serry_future *f = nullptr;
+    EXPECT_EQ(serry_pool_submit(&f, p, fn, &value, sizeof value), SERRY_OK) << serry_err_detail();
+    return f;
+}
+
+/* Takes the future. */
+inline void expect_result(serry_future *f, int want, double timeout = 20)
+{
+    int got = -1;
+    EXPECT_EQ(serry_future_get(f, &got, sizeof got, nullptr, timeout), SERRY_OK)
+        << serry_err_detail();
+    EXPECT_EQ(got, want);
+    serry_future_free(f);
+}
+
+inline bool has(const std::string &text, const std::string &part)
+{
+    return text.find(part) != std::string::npos;
+}
+
+} // namespace pool_test
+
+#endif

@@ -1,0 +1,599 @@
+// ctest: pool timeout=120
+/* A pool's workers in a world of one: their beginning, their end, and their deaths; and who may use
+ * the pool at all. */
+#include "patterns/pool_test.h"
+
+#include <set>
+#include <sys/wait.h>
+#include <thread>
+
+using namespace serry_test;
+using namespace pool_test;
+
+namespace {
+
+/* ---- ending ---- */
+
+SERRY_RANKS_TEST(PoolWorkers, FinishWhatTheyHaveWhenThePoolIsClosed, .ranks({ 1 }).directly())
+{
+    serry_pool *p = make_pool();
+    std::vector<serry_future *> f;
+    for (int i = 0; i < 20; i++)
+        f.push_back(submit(p, gated, i));
+    EXPECT_EQ(serry_pool_join(p, 1), SERRY_ESTATE);
+    EXPECT_EQ(serry_pool_close(p), SERRY_OK);
+    EXPECT_EQ(serry_pool_close(p), SERRY_OK);
+
+    std::vector<int> out;
+    serry_future *late = nullptr;
+    int x = 0;
+    EXPECT_EQ(map_ints(p, echo, numbers(3), &out), SERRY_ECLOSED);
+    EXPECT_EQ(serry_pool_apply(p, echo, &x, sizeof x, &x, sizeof x, nullptr, 1), SERRY_ECLOSED);
+    EXPECT_EQ(serry_pool_submit(&late, p, echo, &x, sizeof x), SERRY_ECLOSED);
+    EXPECT_EQ(late, nullptr);
+
+    EXPECT_EQ(serry_pool_join(p, 0.05), SERRY_ETIMEDOUT);
+    EXPECT_EQ(serry_pool_join(p, SERRY_NOWAIT), SERRY_ETIMEDOUT);
+    board().open = 1;
+    EXPECT_EQ(serry_pool_join(p, 20), SERRY_OK) << serry_err_detail();
+    EXPECT_EQ(serry_pool_join(p, SERRY_NOWAIT), SERRY_OK);
+    EXPECT_EQ(serry_process_children(nullptr, 0), 0u);
+    for (int i = 0; i < 20; i++)
+        expect_result(f[(size_t)i], i, SERRY_NOWAIT);
+    serry_pool_destroy(p);
+}
+
+void expect_cancelled(std::vector<serry_future *> f)
+{
+    for (serry_future *one : f) {
+        EXPECT_TRUE(serry_future_done(one));
+        EXPECT_EQ(serry_future_get(one, nullptr, 0, nullptr, SERRY_NOWAIT), SERRY_ECANCELLED);
+        EXPECT_STRNE(serry_future_error(one), "");
+        serry_future_free(one);
+    }
+}
+
+std::vector<serry_future *> get_stuck(serry_pool *p)
+{
+    std::vector<serry_future *> f;
+    for (int i = 0; i < 1000; i++)
+        f.push_back(submit(p, stuck, i));
+    EXPECT_TRUE(wait_for([] { return board().pid[1] != 0; }));
+    return f;
+}
+
+SERRY_RANKS_TEST(PoolWorkers, AreKilledWhenThePoolIsTerminated, .ranks({ 1 }).directly())
+{
+    serry_pool *p = make_pool();
+    expect_works(p);
+    std::vector<serry_future *> f = get_stuck(p);
+    EXPECT_EQ(serry_pool_terminate(p), SERRY_OK);
+    EXPECT_EQ(serry_pool_terminate(p), SERRY_OK);
+    EXPECT_EQ(serry_pool_close(p), SERRY_OK);
+    expect_cancelled(f);
+    EXPECT_EQ(serry_pool_join(p, 20), SERRY_OK) << serry_err_detail();
+    EXPECT_FALSE(is_alive(board().pid[0]));
+    EXPECT_FALSE(is_alive(board().pid[1]));
+    serry_future *late = nullptr;
+    EXPECT_EQ(serry_pool_submit(&late, p, echo, nullptr, 0), SERRY_ECLOSED);
+    serry_pool_destroy(p);
+}
+
+SERRY_RANKS_TEST(PoolWorkers, AreKilledWhenThePoolIsDestroyed, .ranks({ 1 }).directly())
+{
+    serry_pool *p = make_pool();
+    std::vector<serry_future *> f = get_stuck(p);
+    serry_pool_destroy(p);
+    EXPECT_FALSE(is_alive(board().pid[0]));
+    EXPECT_FALSE(is_alive(board().pid[1]));
+    EXPECT_EQ(serry_process_children(nullptr, 0), 0u);
+    expect_cancelled(f);
+    end_pool(make_pool());
+}
+
+/* Finalize ends what the program has left open: the harness finds what stays. */
+SERRY_RANKS_TEST(PoolWorkers, AreGoneAfterFinalize, .ranks({ 1 }).directly().without_init())
+{
+    static serry_pool *p;
+    EXPECT_EQ(serry_pool_create(&p, nullptr), SERRY_ESTATE);
+    EXPECT_EQ(p, nullptr);
+    ASSERT_EQ(serry_init(nullptr, nullptr), SERRY_OK);
+    p = make_pool();
+    serry_future *f = submit(p, stuck, 0);
+    EXPECT_TRUE(wait_for([] { return board().pid[0] != 0; }));
+    ASSERT_EQ(serry_finalize(), SERRY_OK) << serry_err_detail();
+    EXPECT_FALSE(is_alive(board().pid[0]));
+    EXPECT_EQ(serry_future_get(f, nullptr, 0, nullptr, 1), SERRY_ESTATE);
+    serry_future_free(f);
+    EXPECT_EQ(serry_pool_close(p), SERRY_ESTATE);
+    serry_pool_destroy(p);
+}
+
+SERRY_RANKS_BODY(owner_dies_with_a_pool)
+{
+    get_stuck(make_pool());
+    raise(SIGKILL);
+}
+
+TEST(PoolWorkers, DieWithTheirOwner)
+{
+    for (Lanes lanes : { shm, serry_test::socket }) {
+        RankOptions o;
+        o.launch = direct;
+        RanksResult r = try_ranks(1, lanes, "owner_dies_with_a_pool", o);
+        EXPECT_EQ(r.program.signal, SIGKILL) << r.program;
+        EXPECT_TRUE(r.program.left_behind.empty()) << r.program;
+        EXPECT_TRUE(r.of(Record::failure).empty());
+    }
+}
+
+/* ---- beginning ---- */
+
+int inits_here;
+
+int initialize(const void *arg, size_t len)
+{
+    board().inits++;
+    inits_here++;
+    return len == 4 && memcmp(arg, "abc", 4) == 0 ? 0 : 1;
+}
+
+int count_inits(serry_task *t, const void *, size_t)
+{
+    return give(t, &inits_here, sizeof inits_here);
+}
+
+SERRY_RANKS_TEST(PoolWorkers, AreInitializedOnceEach, .ranks({ 1 }).directly())
+{
+    serry_pool_options o = options(3);
+    char arg[] = "abc";
+    o.initializer = initialize;
+    o.init_arg = arg;
+    o.init_len = sizeof arg;
+    serry_pool *p = make_pool(o);
+    memset(arg, 'x', sizeof arg);
+    std::vector<int> out;
+    ASSERT_EQ(map_ints(p, count_inits, numbers(1000), &out), SERRY_OK) << serry_err_detail();
+    EXPECT_EQ(out, std::vector<int>(1000, 1));
+    end_pool(p);
+    EXPECT_EQ(board().inits, 3);
+    EXPECT_EQ(inits_here, 0);
+}
+
+int fail_to_initialize(const void *, size_t)
+{
+    return 5;
+}
+
+int die_initializing(const void *, size_t)
+{
+    _exit(6);
+}
+
+void expect_broken(serry_process_fn initializer, const char *part)
+{
+    serry_pool_options o = options();
+    o.initializer = initializer;
+    serry_pool *p = make_pool(o);
+    std::vector<int> out;
+    std::vector<serry_err> errors(5);
+    serry_map_options mo = {};
+    mo.errors = errors.data();
+    EXPECT_EQ(map_ints(p, echo, numbers(5), &out, mo), SERRY_EBROKEN);
+    EXPECT_TRUE(has(serry_err_detail(), part)) << serry_err_detail();
+    EXPECT_EQ(errors, std::vector<serry_err>(5, SERRY_ECANCELLED));
+    EXPECT_EQ(out, std::vector<int>(5, -1));
+    EXPECT_EQ(map_ints(p, echo, numbers(5), &out), SERRY_EBROKEN);
+    serry_future *f = nullptr;
+    EXPECT_EQ(serry_pool_submit(&f, p, echo, nullptr, 0), SERRY_EBROKEN);
+    EXPECT_EQ(serry_pool_close(p), SERRY_OK);
+    EXPECT_EQ(serry_pool_join(p, 20), SERRY_OK) << serry_err_detail();
+    EXPECT_EQ(serry_process_children(nullptr, 0), 0u);
+    serry_pool_destroy(p);
+}
+
+SERRY_RANKS_TEST(PoolWorkers, BreakThePoolIfTheirInitializerFails, .ranks({ 1 }).directly())
+{
+    expect_broken(fail_to_initialize, "5");
+}
+
+SERRY_RANKS_TEST(PoolWorkers, BreakThePoolIfNoneOfThemLives, .ranks({ 1 }).directly())
+{
+    expect_broken(die_initializing, "code 6");
+}
+
+int pid_task(serry_task *t, const void *, size_t)
+{
+    int pid = getpid();
+    return give(t, &pid, sizeof pid);
+}
+
+SERRY_RANKS_TEST(PoolWorkers, AreReplacedAfterSoManyTasks, .ranks({ 1 }).directly())
+{
+    for (int most : { 1, 10 }) {
+        serry_pool_options o = options();
+        o.max_tasks_per_worker = most;
+        serry_pool *p = make_pool(o);
+        std::vector<int> out;
+        ASSERT_EQ(map_ints(p, pid_task, numbers((size_t)most * 10), &out), SERRY_OK)
+            << serry_err_detail();
+        std::map<int, int> tasks;
+        for (int pid : out)
+            tasks[pid]++;
+        for (auto [pid, n] : tasks)
+            EXPECT_LE(n, most);
+        end_pool(p);
+    }
+}
+
+SERRY_RANKS_TEST(PoolWorkers, AreReplacedInAClosedPool, .ranks({ 1 }).directly())
+{
+    serry_pool_options o = options(3);
+    o.max_tasks_per_worker = 1;
+    serry_pool *p = make_pool(o);
+    std::vector<serry_future *> f;
+    for (int i = 0; i < 9; i++)
+        f.push_back(submit(p, echo, i));
+    EXPECT_EQ(serry_pool_close(p), SERRY_OK);
+    EXPECT_EQ(serry_pool_join(p, 20), SERRY_OK) << serry_err_detail();
+    for (int i = 0; i < 9; i++)
+        expect_result(f[(size_t)i], i, SERRY_NOWAIT);
+    serry_pool_destroy(p);
+}
+
+/* ---- deaths in a task ---- */
+
+int die_at_17_and_30(serry_task *t, const void *in, size_t len)
+{
+    int i = *(const int *)in;
+    if (i == 17)
+        kill(getpid(), SIGKILL);
+    if (i == 30)
+        _exit(3);
+    return give(t, in, len);
+}
+
+struct Deaths {
+    std::map<size_t, std::string> texts;
+};
+
+void hear_of_death(void *ctx, size_t index, serry_err e, const char *text)
+{
+    EXPECT_EQ(e, SERRY_EDIED);
+    EXPECT_TRUE(((Deaths *)ctx)->texts.emplace(index, text).second) << index << " comes twice";
+}
+
+SERRY_RANKS_TEST(PoolWorkers, ThatDieAreReportedWithTheirTask, .ranks({ 1 }).directly())
+{
+    serry_pool *p = make_pool();
+    std::vector<int> out;
+    Deaths deaths;
+    std::vector<serry_err> errors(100);
+    serry_map_options o = {};
+    o.keep_going = true;
+    o.errors = errors.data();
+    o.on_error = hear_of_death;
+    o.ctx = &deaths;
+    EXPECT_EQ(map_ints(p, die_at_17_and_30, numbers(100), &out, o), SERRY_EDIED);
+    EXPECT_TRUE(has(serry_err_detail(), "task 17")) << serry_err_detail();
+    for (size_t i = 0; i < 100; i++) {
+        bool died = i == 17 || i == 30;
+        EXPECT_EQ(errors[i], died ? SERRY_EDIED : SERRY_OK) << i;
+        EXPECT_EQ(out[i], died ? -1 : (int)i);
+    }
+    EXPECT_EQ(deaths.texts.size(), 2u);
+    EXPECT_TRUE(has(deaths.texts[17], "signal 9")) << deaths.texts[17];
+    EXPECT_TRUE(has(deaths.texts[30], "code 3")) << deaths.texts[30];
+
+    EXPECT_EQ(map_ints(p, die_at_17_and_30, numbers(50, 18), &out), SERRY_EDIED);
+    EXPECT_TRUE(has(serry_err_detail(), "task 12")) << serry_err_detail();
+    serry_future *f = submit(p, die_at_17_and_30, 17);
+    EXPECT_EQ(serry_future_get(f, nullptr, 0, nullptr, 20), SERRY_EDIED);
+    EXPECT_TRUE(has(serry_future_error(f), "signal 9")) << serry_future_error(f);
+    serry_future_free(f);
+    expect_works(p);
+    end_pool(p);
+}
+
+void note_attempt(const serry_task *t)
+{
+    int k = board().attempts++;
+    EXPECT_EQ(serry_task_attempt(t), k + 1);
+    if (k < 16)
+        board().at[k] = serry_time();
+}
+
+int poison(serry_task *t, const void *in, size_t len)
+{
+    if (*(const int *)in == 500) {
+        note_attempt(t);
+        signal(SIGSEGV, SIG_DFL);
+        *(volatile int *)in = *(volatile int *)8;
+    }
+    return give(t, in, len);
+}
+
+/* A segfault, each time: its retries are spent, nobody else's. */
+SERRY_RANKS_TEST(PoolWorkers, RetryAPoisonedTaskOnlySoOften, .ranks({ 1 }).directly())
+{
+    serry_pool_options po = options(2, 2);
+    po.name = "poisoned";
+    serry_pool *p = make_pool(po);
+    std::vector<int> out;
+    std::vector<serry_err> errors(1000);
+    serry_map_options o = {};
+    o.keep_going = true;
+    o.errors = errors.data();
+    EXPECT_EQ(map_ints(p, poison, numbers(1000), &out, o), SERRY_EDIED);
+    for (const char *part : { "task 500", "poisoned", "signal 11", "attempt 3 of 3" })
+        EXPECT_TRUE(has(serry_err_detail(), part)) << serry_err_detail();
+    EXPECT_EQ(board().attempts, 3);
+    for (size_t i = 0; i < 1000; i++) {
+        EXPECT_EQ(errors[i], i == 500 ? SERRY_EDIED : SERRY_OK) << i;
+        EXPECT_EQ(out[i], i == 500 ? -1 : (int)i);
+    }
+    end_pool(p);
+}
+
+int die_thrice(serry_task *t, const void *in, size_t len)
+{
+    if (*(const int *)in == 7) {
+        note_attempt(t);
+        if (serry_task_attempt(t) <= 3)
+            kill(getpid(), SIGKILL);
+    }
+    return give(t, in, len);
+}
+
+SERRY_RANKS_TEST(PoolWorkers, RetryLaterEachTime, .ranks({ 1 }).directly())
+{
+    serry_pool_options po = options(2, 3);
+    po.retry_delay = 0.05;
+    serry_pool *p = make_pool(po);
+    std::vector<int> out;
+    EXPECT_EQ(map_ints(p, die_thrice, numbers(20), &out), SERRY_OK) << serry_err_detail();
+    EXPECT_EQ(out, numbers(20));
+    ASSERT_EQ(board().attempts, 4);
+    for (int k = 0; k < 3; k++)
+        EXPECT_GE(board().at[k + 1] - board().at[k], 0.05 * (1 << k));
+    end_pool(p);
+}
+
+int stuck_at_3(serry_task *t, const void *in, size_t len)
+{
+    return *(const int *)in == 3 ? stuck(t, in, len) : give(t, in, len);
+}
+
+SERRY_RANKS_TEST(PoolWorkers, AreKilledForATaskThatTakesTooLong, .ranks({ 1 }).directly())
+{
+    serry_pool_options po = options();
+    po.task_timeout = patience(0.3);
+    serry_pool *p = make_pool(po);
+    std::vector<int> out;
+    std::vector<serry_err> errors(100);
+    serry_map_options o = {};
+    o.keep_going = true;
+    o.errors = errors.data();
+    EXPECT_EQ(map_ints(p, stuck_at_3, numbers(100), &out, o), SERRY_EDIED);
+    EXPECT_TRUE(has(serry_err_detail(), "longer than")) << serry_err_detail();
+    for (size_t i = 0; i < 100; i++)
+        EXPECT_EQ(errors[i], i == 3 ? SERRY_EDIED : SERRY_OK) << i;
+    EXPECT_FALSE(is_alive(board().pid[0]));
+    end_pool(p);
+}
+
+/* ---- deaths at any time ---- */
+
+int count_and_echo(serry_task *t, const void *in, size_t len)
+{
+    volatile int x = 0;
+    for (int i = 0; i < *(const int *)in % 7 * 10000; i++)
+        x = x + 1;
+    board().ended++;
+    return give(t, in, len);
+}
+
+/* Kills any worker, whatever it does, but only while tasks end in between: a pool whose workers
+ * die and die would rightly be broken. */
+class Killer {
+public:
+    explicit Killer(unsigned seed) : seed_(seed), thread_([this] { run(); }) {}
+    ~Killer() { stop(); }
+    int kills() const { return kills_; }
+    void stop()
+    {
+        stop_ = true;
+        if (thread_.joinable())
+            thread_.join();
+    }
+
+private:
+    void run()
+    {
+        while (!stop_) {
+            int next = board().ended + 100 + rand_r(&seed_) % 300;
+            if (!wait_for([&] { return stop_ || board().ended >= next; }, 20))
+                return;
+            serry_process c[8];
+            size_t n = serry_process_children(c, 8);
+            if (!stop_ && n > 0 && n <= 8
+                && serry_process_kill(c[(size_t)rand_r(&seed_) % n]) == SERRY_OK)
+                kills_++;
+        }
+    }
+
+    unsigned seed_;
+    std::atomic<bool> stop_{ false };
+    std::atomic<int> kills_{ 0 };
+    std::thread thread_;
+};
+
+SERRY_RANKS_TEST(PoolWorkers, ThatAreKilledAtAnyTimeCostNoResultWithRetries,
+                 .ranks({ 1 }).directly())
+{
+    serry_pool *p = make_pool(options(3, 1000));
+    Killer killer(1);
+    const std::vector<int> in = numbers(5000);
+    std::vector<int> out;
+    for (int round = 0; round < 4 || killer.kills() < 25; round++) {
+        if (testing::Test::HasFailure())
+            break;
+        serry_map_options o = {};
+        o.chunk = (size_t[]){ 0, 1, 10, 100 }[round % 4];
+        ASSERT_LT(round, 200) << killer.kills() << " kills";
+        EXPECT_EQ(map_ints(p, count_and_echo, in, &out, o), SERRY_OK) << serry_err_detail();
+        EXPECT_TRUE(out == in) << "round " << round;
+        std::vector<serry_future *> f;
+        for (int i = 0; i < 50; i++)
+            f.push_back(submit(p, count_and_echo, i));
+        for (int i = 0; i < 50; i++)
+            expect_result(f[(size_t)i], i);
+    }
+    killer.stop();
+    end_pool(p);
+}
+
+SERRY_RANKS_TEST(PoolWorkers, ThatAreKilledAtAnyTimeCostOnlyTheirTask, .ranks({ 1 }).directly())
+{
+    serry_pool *p = make_pool(options(3));
+    Killer killer(2);
+    const std::vector<int> in = numbers(5000);
+    std::vector<int> out;
+    size_t lost = 0;
+    for (int round = 0; killer.kills() < 25 && !testing::Test::HasFailure(); round++) {
+        Deaths deaths;
+        std::vector<serry_err> errors(in.size());
+        serry_map_options o = {};
+        o.keep_going = true;
+        o.errors = errors.data();
+        o.on_error = hear_of_death;
+        o.ctx = &deaths;
+        ASSERT_LT(round, 200) << killer.kills() << " kills";
+        serry_err e = map_ints(p, count_and_echo, in, &out, o);
+        EXPECT_EQ(e, deaths.texts.empty() ? SERRY_OK : SERRY_EDIED) << serry_err_detail();
+        for (size_t i = 0; i < in.size(); i++) {
+            bool died = deaths.texts.count(i);
+            ASSERT_EQ(errors[i], died ? SERRY_EDIED : SERRY_OK) << i;
+            ASSERT_EQ(out[i], died ? -1 : in[i]);
+        }
+        for (const auto &[index, text] : deaths.texts)
+            EXPECT_TRUE(has(text, "task " + std::to_string(index) + ":")
+                        && has(text, "signal 9")) << text;
+        lost += deaths.texts.size();
+    }
+    killer.stop();
+    EXPECT_LE(lost, (size_t)killer.kills());
+    end_pool(p);
+}
+
+/* On shared memory not even what is handed to a worker before its death is known: its grant word
+ * tells that it has not begun. */
+SERRY_RANKS_TEST(PoolWorkers, ThatAreKilledBetweenTasksCostNothing, .ranks({ 1 }).directly())
+{
+    bool shared = strcmp(getenv("SERRY_LANES"), "shm") == 0;
+    serry_pool *p = make_pool();
+    for (int round = 0; round < 10; round++) {
+        expect_works(p, 50);
+        serry_process c[2];
+        size_t n = serry_process_children(c, 2);
+        ASSERT_LE(n, 2u);
+        for (size_t i = 0; i < n; i++) {
+            serry_err e = serry_process_kill(c[i]);
+            EXPECT_TRUE(e == SERRY_OK || e == SERRY_ESTATE) << serry_err_detail();
+            if (!shared)
+                EXPECT_TRUE(wait_for([&] { return !serry_process_is_alive(c[i]); }));
+        }
+    }
+    expect_works(p);
+    end_pool(p);
+}
+
+/* ---- whose pool it is ---- */
+
+serry_pool *shared_pool; /* in a started process: the parent's */
+
+int use_the_parents(const void *, size_t)
+{
+    serry_future *f = nullptr;
+    std::vector<int> out;
+    EXPECT_EQ(map_ints(shared_pool, echo, numbers(3), &out), SERRY_ESTATE);
+    EXPECT_TRUE(has(serry_err_detail(), "belongs to rank 0")) << serry_err_detail();
+    EXPECT_EQ(serry_pool_submit(&f, shared_pool, echo, nullptr, 0), SERRY_ESTATE);
+    EXPECT_EQ(serry_pool_close(shared_pool), SERRY_ESTATE);
+    EXPECT_EQ(serry_pool_join(shared_pool, 1), SERRY_ESTATE);
+    EXPECT_EQ(serry_pool_terminate(shared_pool), SERRY_ESTATE);
+    EXPECT_EQ(serry_pool_serve(SERRY_ANY, 0), SERRY_ESTATE);
+    serry_pool_destroy(shared_pool);
+    return 0;
+}
+
+int have_a_pool(const void *, size_t)
+{
+    serry_pool *p = make_pool();
+    expect_works(p);
+    end_pool(p);
+    return 0;
+}
+
+int have_no_pool(const void *, size_t)
+{
+    serry_pool *p = nullptr;
+    EXPECT_EQ(serry_pool_create(&p, nullptr), SERRY_EPERM);
+    EXPECT_STRNE(serry_err_detail(), "");
+    EXPECT_EQ(p, nullptr);
+    return 0;
+}
+
+void run_started(serry_process_fn fn, bool daemon = false)
+{
+    serry_process p = {};
+    serry_process_options o = {};
+    o.daemon = daemon;
+    int code = -1000;
+    ASSERT_EQ(serry_process_start(&p, fn, nullptr, 0, &o), SERRY_OK) << serry_err_detail();
+    EXPECT_EQ(serry_process_join(p, &code, 20), SERRY_OK) << serry_err_detail();
+    EXPECT_EQ(code, 0);
+}
+
+SERRY_RANKS_TEST(PoolWorkers, ServeNoOtherProcessThanTheirOwner, .ranks({ 1 }).directly())
+{
+    shared_pool = make_pool();
+    run_started(use_the_parents);
+    pid_t child = fork();
+    if (child == 0) {
+        int x = 0;
+        _exit(serry_pool_apply(shared_pool, echo, &x, sizeof x, &x, sizeof x, nullptr, 1)
+              == SERRY_ESTATE ? 0 : 1);
+    }
+    int status = -1;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+    expect_works(shared_pool);
+    end_pool(shared_pool);
+}
+
+SERRY_RANKS_TEST(PoolWorkers, WorkForStartedProcesses, .ranks({ 1, 2 }))
+{
+    for (int i = 0; i < 2; i++)
+        run_started(have_a_pool);
+}
+
+SERRY_RANKS_TEST(PoolWorkers, AreNotToBeHadByDaemons, .ranks({ 1 }).directly())
+{
+    run_started(have_no_pool, true);
+    run_started(have_a_pool);
+}
+
+int task_with_a_pool(serry_task *, const void *, size_t)
+{
+    return have_no_pool(nullptr, 0);
+}
+
+SERRY_RANKS_TEST(PoolWorkers, MakeNoPoolsThemselves, .ranks({ 1 }).directly())
+{
+    serry_pool *p = make_pool();
+    EXPECT_EQ(serry_pool_apply(p, task_with_a_pool, nullptr, 0, nullptr, 0, nullptr, 20), SERRY_OK);
+    end_pool(p);
+}
+
+} // namespace

@@ -1,0 +1,38 @@
+/* science.cc: the example programs, judged from outside by shell scripts that compare what they
+ * print with what other programs print. */
+// ctest: slow timeout=300
+#include "support/program.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <unistd.h>
+
+namespace {
+
+/* Runs tests/patterns/<script> with the program and the serry command. */
+void judge(const std::string &script, const std::string &program)
+{
+    const std::string path = SERRY_TEST_PROGRAMS "/../../bin/" + program;
+    if (access(path.c_str(), X_OK) != 0)
+        GTEST_SKIP() << program << " was not built";
+    serry_test::ProgramOptions options;
+    options.timeout = 280;
+    const auto result =
+        serry_test::run_program({ "/bin/sh", SERRY_TEST_SOURCE "/tests/patterns/" + script, path,
+                                  serry_test::serry_command() },
+                                options);
+    EXPECT_TRUE(result.ok()) << result;
+}
+
+TEST(Science, WordcountPrintsWhatThePipelinePrintsHoweverItIsStarted)
+{
+    judge("science_wordcount.sh", "wordcount");
+}
+
+TEST(Science, MandelbrotPaintsTheSamePictureHoweverItIsStarted)
+{
+    judge("science_mandelbrot.sh", "mandelbrot");
+}
+
+} // namespace

@@ -1,0 +1,276 @@
+/* support/fake_transport.h: a transport in memory for unit tests of the core: the test process is
+ * rank 0 of a world whose other ranks are played by the test. Frames sent are recorded; arrivals
+ * and fates are put into the inbox, or scripted for the moment at which the core goes to sleep. */
+#ifndef SERRY_TEST_FAKE_TRANSPORT_H
+#define SERRY_TEST_FAKE_TRANSPORT_H
+
+#include "core/core.h"
+#include "core/message.h"
+#include "core/progress.h"
+#include "core/wait.h"
+extern "C" {
+#include "core/member.h"
+}
+
+#include <gtest/gtest.h>
+#include <serry.h>
+
+#include <condition_variable>
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace serry_test {
+
+/* A frame on its way, copied. */
+struct Frame {
+    int peer;
+    unsigned kind;
+    unsigned flags;
+    uint64_t aux;
+    std::string bytes;
+
+    /* The k-th 64-bit word of the bytes. */
+    uint64_t word(size_t k) const
+    {
+        uint64_t w = 0;
+        if (bytes.size() >= 8 * (k + 1))
+            memcpy(&w, bytes.data() + 8 * k, 8);
+        return w;
+    }
+};
+
+inline std::string words(std::initializer_list<uint64_t> ws)
+{
+    std::string s;
+    for (uint64_t w : ws)
+        s.append(reinterpret_cast<const char *>(&w), 8);
+    return s;
+}
+
+class FakeTransport {
+public:
+    static constexpr size_t frame_max = 4096;
+
+    explicit FakeTransport(int size)
+    {
+        for (int i = 0; i < size; i++)
+            present.insert(i);
+        base_.t.ops = &ops();
+        base_.t.sink = sri_progress_sink;
+        base_.t.frame_max = frame_max;
+        base_.t.size = size;
+        base_.self = this;
+        sri_world = {};
+        sri_world.transport = &base_.t;
+        sri_world.size = size;
+        sri_world.parent = -1;
+        sri_world.max_message = UINT64_C(1) << 32;
+        sri_wait_reset();
+        EXPECT_EQ(sri_message_init(), SERRY_OK);
+        EXPECT_EQ(sri_member_set(true), SERRY_OK);
+    }
+
+    ~FakeTransport()
+    {
+        sri_message_fini();
+        EXPECT_EQ(sri_member_set(false), SERRY_OK);
+        sri_world.transport = nullptr;
+    }
+
+    /* ---- what the other ranks do ---- */
+
+    void arrive(int source, unsigned kind, uint64_t aux, const std::string &bytes,
+                unsigned flags = 0)
+    {
+        inbox_.push_back([=] {
+            std::string storage(bytes.size() + 16, '\0');
+            auto at = reinterpret_cast<uintptr_t>(storage.data());
+            char *aligned = storage.data() + (16 - at % 16) % 16;
+            memcpy(aligned, bytes.data(), bytes.size());
+            sri_arrival a = {};
+            a.source = source;
+            a.kind = static_cast<uint8_t>(kind);
+            a.flags = static_cast<uint8_t>(flags);
+            a.aux = aux;
+            a.bytes = reinterpret_cast<uint8_t *>(aligned);
+            a.len = bytes.size();
+            a.fd = -1;
+            return base_.t.sink.deliver(base_.t.sink.ctx, &a);
+        });
+    }
+    void message(int source, int tag, const std::string &bytes)
+    {
+        arrive(source, SRI_KIND_MESSAGE, static_cast<uint64_t>(tag), bytes);
+    }
+    void announce(int source, int tag, uint64_t token, uint64_t len)
+    {
+        arrive(source, SRI_KIND_ANNOUNCE, static_cast<uint64_t>(tag), words({ token, len }));
+    }
+    void fate(int rank, sri_fate f, int code)
+    {
+        inbox_.push_back([=] {
+            present.erase(rank);
+            base_.t.sink.fate(base_.t.sink.ctx, rank, f, code);
+            return true;
+        });
+    }
+
+    /* Runs when the core would sleep, one each time. */
+    void when_asleep(std::function<void()> event)
+    {
+        std::lock_guard<std::mutex> lock(mutex_);
+        script_.push_back(std::move(event));
+    }
+
+    /* All that has arrived is delivered. */
+    void settle()
+    {
+        ASSERT_EQ(sri_enter(), SERRY_OK);
+        while (sri_progress())
+            ;
+        sri_leave();
+    }
+
+    /* Takes the oldest frame sent. */
+    Frame sent()
+    {
+        if (frames.empty()) {
+            ADD_FAILURE() << "nothing was sent";
+            return {};
+        }
+        Frame f = frames.front();
+        frames.pop_front();
+        return f;
+    }
+
+    std::deque<Frame> frames;
+    size_t room = SIZE_MAX; /* frames until the lanes are full */
+    std::set<int> present;
+    std::set<int> limited; /* ranks to which no lane can be had */
+    unsigned sleeps = 0;
+    std::vector<sri_waiting> published;
+
+private:
+    struct Base {
+        sri_transport t;
+        FakeTransport *self;
+    };
+    Base base_ = {};
+    std::deque<std::function<bool()>> inbox_;
+    std::deque<std::function<void()>> script_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool woken_ = false;
+    bool blocked_ = false; /* a sender was told that there is no room */
+
+    static FakeTransport &of(sri_transport *t) { return *reinterpret_cast<Base *>(t)->self; }
+
+    static sri_sent send(sri_transport *t, int peer, const sri_frame *f)
+    {
+        FakeTransport &me = of(t);
+        if (!me.present.count(peer))
+            return SRI_GONE;
+        if (me.limited.count(peer))
+            return SRI_LIMIT;
+        if (f->head_len + f->body_len > frame_max)
+            ADD_FAILURE() << "a frame of " << f->head_len + f->body_len << " bytes";
+        if (me.room == 0) {
+            me.blocked_ = true;
+            return SRI_FULL;
+        }
+        me.room--;
+        Frame copy = { peer, f->kind, f->flags, f->aux, {} };
+        if (f->head_len)
+            copy.bytes.append(static_cast<const char *>(f->head), f->head_len);
+        if (f->body_len)
+            copy.bytes.append(static_cast<const char *>(f->body), f->body_len);
+        me.frames.push_back(copy);
+        return SRI_SENT;
+    }
+
+    static bool poll(sri_transport *t)
+    {
+        FakeTransport &me = of(t);
+        bool moved = me.blocked_ && me.room > 0;
+        if (moved)
+            me.blocked_ = false;
+        while (!me.inbox_.empty()) {
+            auto next = std::move(me.inbox_.front());
+            me.inbox_.pop_front();
+            moved = true;
+            if (!next())
+                break;
+        }
+        return moved;
+    }
+
+    static bool arm(sri_transport *t)
+    {
+        FakeTransport &me = of(t);
+        std::lock_guard<std::mutex> lock(me.mutex_);
+        me.woken_ = false;
+        return me.inbox_.empty() && !(me.blocked_ && me.room > 0);
+    }
+
+    static void sleep(sri_transport *t, sri_ns deadline)
+    {
+        FakeTransport &me = of(t);
+        std::unique_lock<std::mutex> lock(me.mutex_);
+        me.sleeps++;
+        /* Nobody will ever come: a fault of the code under test. */
+        auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+        while (me.script_.empty() && !me.woken_) {
+            if (deadline != SRI_NEVER && sri_now() >= deadline)
+                return;
+            if (std::chrono::steady_clock::now() > limit) {
+                fprintf(stderr, "the core sleeps and nothing will wake it\n");
+                abort();
+            }
+            me.changed_.wait_for(lock, std::chrono::milliseconds(1));
+        }
+        if (me.script_.empty())
+            return;
+        auto event = std::move(me.script_.front());
+        me.script_.pop_front();
+        lock.unlock();
+        event();
+    }
+
+    static void wake(sri_transport *t)
+    {
+        FakeTransport &me = of(t);
+        std::lock_guard<std::mutex> lock(me.mutex_);
+        me.woken_ = true;
+        me.changed_.notify_all();
+    }
+
+    static bool is_present(sri_transport *t, int peer) { return of(t).present.count(peer) != 0; }
+
+    static void publish(sri_transport *t, const sri_waiting *w) { of(t).published.push_back(*w); }
+
+    static const sri_transport_ops &ops()
+    {
+        static sri_transport_ops o = [] {
+            sri_transport_ops x = {};
+            x.name = "fake";
+            x.send = send;
+            x.poll = poll;
+            x.arm = arm;
+            x.sleep = sleep;
+            x.wake = wake;
+            x.present = is_present;
+            x.publish = publish;
+            return x;
+        }();
+        return o;
+    }
+};
+
+} // namespace serry_test
+
+#endif
