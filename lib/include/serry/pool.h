@@ -119,7 +119,9 @@ SERRY_API SERRY_WARN_UNUSED serry_err serry_pool_close(serry_pool *pool);
  * SERRY_ESTATE: it is neither. */
 SERRY_API SERRY_WARN_UNUSED serry_err serry_pool_join(serry_pool *pool, double timeout);
 
-/* Ends the pool at once: its workers are killed, tasks that wait are SERRY_ECANCELLED. */
+/* Ends the pool at once: its workers are killed, tasks that wait are SERRY_ECANCELLED. What a
+ * serving rank is at goes on, for nothing; over shared-memory lanes it begins nothing more once
+ * this has returned. */
 SERRY_API SERRY_WARN_UNUSED serry_err serry_pool_terminate(serry_pool *pool);
 
 /* Terminates the pool if need be and frees it. Its futures must be freed by their owners; they are

@@ -176,7 +176,8 @@ static serry_err pool_terminate(serry_pool *pool)
     if (pool->terminated)
         return SERRY_OK;
     pool->closed = pool->terminated = true;
-    serry_err e = sri_service_post(pool->id, POOL_OP_TERMINATE, NULL, 0, NULL, 0);
+    /* Asked, not posted: once we return, no task begins that has not begun. */
+    serry_err e = sri_service_call(pool->id, POOL_OP_TERMINATE, NULL, 0, NULL, 0, NULL, SRI_NEVER);
     if (e == SERRY_OK && !pool->served && !pool->announced)
         e = pool_announce(pool); /* create has failed half way: these are to be killed, too */
     sri_pool_end_calls(pool, SERRY_ECANCELLED, "the pool was terminated", false);

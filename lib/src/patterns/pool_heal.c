@@ -202,6 +202,7 @@ void pool_heal_break(pool_home *p, const char *text)
     sri_log(SRI_LOG_WARN, "pool%s%s of rank %d is broken: %s", p->set.name[0] ? " " : "",
             p->set.name, p->o.creator, text);
     p->broken = true;
+    pool_sched_revoke_all(p);
     pool_items_flush(p); /* what has come is kept */
     pool_items_drop_all(p);
     pool_wire_feed head = { .kind = POOL_FEED_BROKEN };

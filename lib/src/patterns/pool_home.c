@@ -195,12 +195,14 @@ static void home_init_failed_op(pool_home *p, home_worker *w, const uint8_t *byt
     pool_heal_break(p, text);
 }
 
-static void home_terminate_op(pool_home *p)
+static void home_terminate_op(pool_home *p, sri_asker who)
 {
     p->terminated = true;
     p->closed = true;
+    pool_sched_revoke_all(p);
     pool_items_drop_all(p);
     pool_heal_end_workers(p);
+    sri_home_reply(&p->o, who, NULL, 0, NULL, 0);
     pool_heal_finish(p);
 }
 
@@ -224,7 +226,7 @@ static void home_owner_op(pool_home *p, sri_asker who, uint16_t op, const uint8_
     case POOL_OP_ITEMS: home_items_op(p, bytes, len); break;
     case POOL_OP_WITHDRAW: home_withdraw_op(p, bytes, len); break;
     case POOL_OP_WORKERS: home_workers_op(p, bytes, len); break;
-    case POOL_OP_TERMINATE: home_terminate_op(p); break;
+    case POOL_OP_TERMINATE: home_terminate_op(p, who); break;
     case POOL_OP_JOIN: home_join_op(p, who); break;
     default: /* POOL_OP_CLOSE */
         p->closed = true;

@@ -173,6 +173,9 @@ void pool_sched_results(pool_home *p, home_worker *w, const uint8_t *bytes, size
 /* Takes back from a worker all from item `keep` (counted from the first unreported) on. */
 void pool_sched_take_back(pool_home *p, home_worker *w, uint32_t keep);
 
+/* Takes back from all workers what they have not begun; from those without a grant word nothing. */
+void pool_sched_revoke_all(pool_home *p);
+
 /* Sets the timer for the first thing due; what is due is done by pool_sched_tick. */
 void pool_sched_arm(pool_home *p);
 void pool_sched_tick(pool_home *p, sri_ns now);

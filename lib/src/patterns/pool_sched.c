@@ -141,6 +141,13 @@ static bool sched_revoke(pool_home *p, home_worker *w)
     return true;
 }
 
+void pool_sched_revoke_all(pool_home *p)
+{
+    home_worker *w;
+    DL_FOREACH(p->workers, w)
+        (void)sched_revoke(p, w);
+}
+
 /* ---- handing out ---- */
 
 static void sched_look_at(pool_home *p, sri_ns when)
