@@ -3,6 +3,7 @@
 #define SERRY_H
 
 #include <serry/collective.h>
+#include <serry/describe.h>
 #include <serry/error.h>
 #include <serry/future.h>
 #include <serry/message.h>

@@ -36,4 +36,12 @@ static inline uint32_t sri_handle_generation(uint64_t id)
     return (uint32_t)id & 0xffffff;
 }
 
+/* 15 bits, never all 0, by which a word that was another object's is told apart. */
+static inline uint32_t sri_handle_tag(uint64_t id)
+{
+    uint32_t mixed = (sri_handle_generation(id) * 0x9e3779b1u) ^ (sri_handle_index(id) * 0x85ebca6bu);
+    uint32_t tag = mixed >> 17;
+    return tag ? tag : 1;
+}
+
 #endif

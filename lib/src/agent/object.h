@@ -35,10 +35,20 @@ enum {
     SRI_TYPE_QUEUE,
     SRI_TYPE_POOL,
     SRI_TYPE_SERVERS, /* the serving ranks of a node: one object, by name */
+    SRI_TYPE_PIPE,
+    SRI_TYPE_LOCK,
+    SRI_TYPE_SEMAPHORE,
+    SRI_TYPE_EVENT,
+    SRI_TYPE_CONDITION,
+    SRI_TYPE_BARRIER,
+    SRI_TYPE_VALUE,
+    SRI_TYPE_ARRAY,
+    SRI_TYPE_LIST,
+    SRI_TYPE_DICT,
 };
 
 /* Operations every object has; a class's own count from SRI_OP_OWN. */
-enum { SRI_OP_CREATE = 1, SRI_OP_DESTROY, SRI_OP_CANCEL, SRI_OP_OWN = 16 };
+enum { SRI_OP_CREATE = 1, SRI_OP_DESTROY, SRI_OP_CANCEL, SRI_OP_DESCRIBE, SRI_OP_OWN = 16 };
 
 /* Who asks, and how to answer; small, to be copied where a request is parked. */
 typedef struct sri_asker {
@@ -139,6 +149,12 @@ void sri_home_sessions(sri_object *o, void (*fn)(sri_object *o, int rank, void *
  * so are the last to be used again. */
 #define SRI_HOME_CELLS 2
 sri_atomic_u64 *sri_home_cell(sri_object *o, int rank, int which, uint32_t *number);
+
+/* The object's word: one cell that all its members and the home change, made at first use. NULL as
+ * above; its value is 0 at first. It is taken back when the object ends, after .destroy, and may in
+ * time become another's while a member that has not looked at its lanes still steps on it: what is
+ * kept there should carry sri_handle_tag of the object's id, and the home's last value none. */
+sri_atomic_u64 *sri_home_word(sri_object *o, uint32_t *number);
 
 /* One timer for each object: calls .timer once, at or after the deadline; SRI_NEVER stops it. A
  * deadline of 0 is after the next round of polling: what was sent before the request at hand has

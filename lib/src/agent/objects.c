@@ -34,13 +34,16 @@ static agent_session *objects_session(agent_object *x, int rank)
     return s;
 }
 
+static void objects_free_cell(sri_agent *a, uint32_t number)
+{
+    if (number)
+        a->free_cells[(a->first_free_cell + a->n_free_cells++) % a->free_cells_cap] = number;
+}
+
 static void objects_free_session(sri_agent *a, agent_object *x, agent_session *s)
 {
-    for (int i = 0; i < SRI_HOME_CELLS; i++) {
-        if (s->cells[i])
-            a->free_cells[(a->first_free_cell + a->n_free_cells++) % a->free_cells_cap] =
-                s->cells[i];
-    }
+    for (int i = 0; i < SRI_HOME_CELLS; i++)
+        objects_free_cell(a, s->cells[i]);
     HASH_DEL(x->sessions, s);
     free(s);
 }
@@ -112,6 +115,22 @@ sri_atomic_u64 *sri_home_cell(sri_object *o, int rank, int which, uint32_t *numb
     }
     *number = s->cells[which];
     return t->ops->cell(t, s->cells[which]);
+}
+
+sri_atomic_u64 *sri_home_word(sri_object *o, uint32_t *number)
+{
+    sri_transport *t = &o->agent->host->transport;
+    agent_object *x = objects_outer(o);
+    if (!x->word) {
+        uint32_t n = objects_take_cell(o->agent);
+        sri_atomic_u64 *cell = n ? t->ops->cell(t, n) : NULL;
+        if (!cell)
+            return NULL;
+        atomic_store(cell, 0);
+        x->word = n;
+    }
+    *number = x->word;
+    return t->ops->cell(t, x->word);
 }
 
 /* ---- answers ---- */
@@ -279,6 +298,7 @@ static void objects_free(sri_agent *a, agent_object *x)
         agent_send(a, s->rank, &forget);
         objects_free_session(a, x, s);
     }
+    objects_free_cell(a, x->word);
     if (x->deadline)
         objects_untime(a, x);
     if (x->object.name[0])
@@ -405,6 +425,16 @@ static void objects_own(sri_agent *a, sri_asker who, uint16_t op, const uint8_t 
         agent_answer(a, who, e, serry_err_detail(), strlen(serry_err_detail()));
 }
 
+static void objects_describe(sri_agent *a, sri_asker who, sri_object *o)
+{
+    char text[1024] = "";
+    if (o->cls->describe)
+        o->cls->describe(o, text, sizeof text);
+    else
+        snprintf(text, sizeof text, "%s%s%s", o->cls->name, o->name[0] ? " " : "", o->name);
+    agent_answer(a, who, SERRY_OK, text, strlen(text));
+}
+
 void agent_request(sri_agent *a, int rank, uint64_t aux, const uint8_t *bytes, size_t len)
 {
     sri_request_head head;
@@ -435,6 +465,8 @@ void agent_request(sri_agent *a, int rank, uint64_t aux, const uint8_t *bytes, s
     } else if (head.op == SRI_OP_DESTROY) {
         sri_home_end(&x->object);
         agent_answer(a, who, SERRY_OK, NULL, 0);
+    } else if (head.op == SRI_OP_DESCRIBE) {
+        objects_describe(a, who, &x->object);
     } else {
         x->object.cls->request(&x->object, who, head.op, bytes, len);
     }

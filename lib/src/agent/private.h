@@ -101,6 +101,7 @@ typedef struct agent_object {
     uint32_t index;
     sri_ns deadline;
     agent_session *sessions;
+    uint32_t word;   /* its cell; 0: none */
     uint64_t ticked; /* the last tick its timer was looked at in */
     struct agent_object *next_timed;
     UT_hash_handle by_name;

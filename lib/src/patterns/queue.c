@@ -31,7 +31,7 @@ static bool queue_credit_changed(void *ctx)
     const queue_local *l = ctx;
     uint64_t word = atomic_load_explicit(l->credit, memory_order_acquire);
     return queue_has_credit(word) || (word & (QUEUE_CREDIT_CLOSED | QUEUE_CREDIT_DEAD))
-           || l->destroyed;
+           || l->local.destroyed;
 }
 
 /* SERRY_OK: *posted says whether the item may be posted, now. */
@@ -55,7 +55,7 @@ static serry_err queue_may_post(queue_local *l, bool *posted)
         if (word & QUEUE_CREDIT_DEAD)
             return queue_local_alive(l);
     }
-    if (l->destroyed)
+    if (l->local.destroyed)
         return queue_local_alive(l);
     return l->closed ? sri_fail(SERRY_ECLOSED, "the queue is closed") : SERRY_OK;
 }
@@ -70,12 +70,12 @@ static serry_err queue_put_entered(queue_local *l, const void *item, size_t len,
     }
     l->credited = posted && l->credit;
     if (!posted) {
-        serry_err e = sri_service_call(l->id, QUEUE_OP_PUT, NULL, 0, item, len, NULL, deadline);
+        serry_err e = sri_service_call(l->local.id, QUEUE_OP_PUT, NULL, 0, item, len, NULL, deadline);
         l->credited = l->credit && e == SERRY_OK;
         return e;
     }
     SRI_POINT(21);
-    serry_err e = sri_service_post(l->id, QUEUE_OP_PUT, NULL, 0, item, len);
+    serry_err e = sri_service_post(l->local.id, QUEUE_OP_PUT, NULL, 0, item, len);
     SRI_POINT(22);
     return e;
 }
@@ -86,7 +86,7 @@ static bool queue_stock_changed(void *ctx)
 {
     queue_local *l = ctx;
     uint64_t word;
-    return l->destroyed || l->lost || queue_local_next(l, &word) != NULL;
+    return l->local.destroyed || l->lost || queue_local_next(l, &word) != NULL;
 }
 
 /* Gives back all that was fed. Without a cell both sides count the recall for themselves. */
@@ -96,7 +96,7 @@ static serry_err queue_give_back(queue_local *l)
     l->ahead = false;
     if (!l->shared)
         atomic_store(&l->own, queue_read_recall(atomic_load(&l->own)));
-    return sri_service_post(l->id, QUEUE_OP_RETURN, NULL, 0, NULL, 0);
+    return sri_service_post(l->local.id, QUEUE_OP_RETURN, NULL, 0, NULL, 0);
 }
 
 static serry_err queue_misfit(queue_local *l, size_t need, size_t cap, size_t *len)
@@ -136,7 +136,7 @@ static serry_err queue_take(queue_local *l, void *item, size_t cap, size_t *len,
         *got = true;
         if (len)
             *len = n;
-        return tell ? sri_service_post(l->id, QUEUE_OP_TAKEN, NULL, 0, NULL, 0) : SERRY_OK;
+        return tell ? sri_service_post(l->local.id, QUEUE_OP_TAKEN, NULL, 0, NULL, 0) : SERRY_OK;
     }
     return SERRY_OK;
 }
@@ -147,7 +147,7 @@ static serry_err queue_get_entered(queue_local *l, void *item, size_t cap, size_
     bool got;
     uint64_t again = 0;
     for (;;) {
-        if (l->destroyed)
+        if (l->local.destroyed)
             return queue_local_alive(l);
         if (l->lost) {
             l->lost = false;
@@ -162,7 +162,7 @@ static serry_err queue_get_entered(queue_local *l, void *item, size_t cap, size_
             sri_wait_until(queue_stock_changed, l, queue_linger(deadline), NULL);
             continue;
         }
-        SRI_TRY(sri_service_call(l->id, QUEUE_OP_WANT, &again, sizeof again, NULL, 0, NULL,
+        SRI_TRY(sri_service_call(l->local.id, QUEUE_OP_WANT, &again, sizeof again, NULL, 0, NULL,
                                  deadline));
         again = 1;
     }

@@ -9,43 +9,20 @@
 
 #define LOCAL_STOCK_KEEP (64u * 1024) /* bytes an empty stock may hold on to */
 
-static queue_local *local_all;
-static queue_local *local_last; /* used last */
-
-static queue_local *local_find(uint64_t id)
+static void local_fini(void *record)
 {
-    if (local_last && local_last->id == id)
-        return local_last;
-    queue_local *l;
-    HASH_FIND(hh, local_all, &id, sizeof id, l);
-    if (l)
-        local_last = l;
-    return l;
-}
-
-static void local_free(queue_local *l)
-{
+    queue_local *l = record;
     sri_buffer_fini(&l->stock);
-    free(l);
 }
 
-/* Takes it out of the table; the last user frees it. */
-static void local_remove(queue_local *l)
-{
-    l->destroyed = true;
-    HASH_DELETE(hh, local_all, l);
-    if (local_last == l)
-        local_last = NULL;
-    if (l->users == 0)
-        local_free(l);
-}
+static sri_locals queues = { .size = sizeof(queue_local), .fini = local_fini };
 
 static serry_err local_open(queue_local *l, int role)
 {
     queue_wire_open in = { .role = (uint32_t)role };
     queue_wire_opened out = { 0 };
     sri_reply reply = { 0 };
-    serry_err e = sri_service_call(l->id, QUEUE_OP_OPEN, &in, sizeof in, NULL, 0, &reply,
+    serry_err e = sri_service_call(l->local.id, QUEUE_OP_OPEN, &in, sizeof in, NULL, 0, &reply,
                                    SRI_NEVER);
     if (e == SERRY_OK && reply.len != sizeof out)
         e = sri_fail(SERRY_EINTERNAL, "the answer to an open has %zu bytes", reply.len);
@@ -73,21 +50,15 @@ static serry_err local_open(queue_local *l, int role)
 
 serry_err queue_local_use(uint64_t id, int role, queue_local **out)
 {
-    queue_local *l = local_find(id);
-    if (!l) {
-        l = calloc(1, sizeof *l);
-        if (!l)
-            return sri_fail(SERRY_ENOMEM, "no memory for one more queue");
-        l->id = id;
-        HASH_ADD(hh, local_all, id, sizeof l->id, l);
-    }
-    l->users++;
+    sri_local *base;
+    SRI_TRY(sri_local_use(&queues, id, &base));
+    queue_local *l = (queue_local *)base;
     if (role == QUEUE_WRITER ? !l->writes : !l->reads) {
         serry_err e = local_open(l, role);
         if (e != SERRY_OK) {
-            if (l->users == 1 && !l->destroyed && !l->writes && !l->reads)
-                local_remove(l);
-            queue_local_leave(l);
+            if (base->users == 1 && !base->destroyed && !l->writes && !l->reads)
+                sri_locals_forget(&queues, id);
+            sri_local_leave(&queues, base);
             return e;
         }
     }
@@ -97,13 +68,12 @@ serry_err queue_local_use(uint64_t id, int role, queue_local **out)
 
 void queue_local_leave(queue_local *l)
 {
-    if (--l->users == 0 && l->destroyed)
-        local_free(l);
+    sri_local_leave(&queues, &l->local);
 }
 
 serry_err queue_local_alive(const queue_local *l)
 {
-    bool dead = l->destroyed || (l->credit && (atomic_load(l->credit) & QUEUE_CREDIT_DEAD))
+    bool dead = l->local.destroyed || (l->credit && (atomic_load(l->credit) & QUEUE_CREDIT_DEAD))
                 || (l->word && (atomic_load(l->word) & QUEUE_READ_DEAD));
     return dead ? sri_fail(SERRY_EHANDLE, "the queue was destroyed") : SERRY_OK;
 }
@@ -171,7 +141,7 @@ static serry_err local_add(queue_local *l, const queue_wire_feed *head, const ui
 
 void queue_feed_arrived(uint64_t object, const uint8_t *bytes, size_t len)
 {
-    queue_local *l = local_find(object);
+    queue_local *l = (queue_local *)sri_local_find(&queues, object);
     queue_wire_feed head;
     if (!l)
         return;
@@ -189,16 +159,5 @@ void queue_feed_arrived(uint64_t object, const uint8_t *bytes, size_t len)
 
 void queue_forget(uint64_t object)
 {
-    if (object) {
-        queue_local *l = local_find(object);
-        if (l)
-            local_remove(l);
-        return;
-    }
-    queue_local *l, *next;
-    HASH_ITER(hh, local_all, l, next)
-    {
-        l->users = 0; /* the threads of a parent are not here */
-        local_remove(l);
-    }
+    sri_locals_forget(&queues, object);
 }

@@ -4,15 +4,12 @@
 #define SRI_PATTERNS_QUEUE_LOCAL_H
 
 #include "base/buffer.h"
+#include "patterns/local.h"
 #include "patterns/queue_wire.h"
 
-#include <uthash.h>
-
 typedef struct queue_local {
-    uint64_t id;
+    sri_local local;
     uint64_t capacity;
-    unsigned users; /* threads in a call on it */
-    bool destroyed;
     bool closed;
     bool lost; /* a fed item found no memory */
 
@@ -29,8 +26,6 @@ typedef struct queue_local {
     sri_atomic_u64 own;
     sri_buffer stock; /* entries; the next one begins at .at */
     size_t at;
-
-    UT_hash_handle hh;
 } queue_local;
 
 /* An item in stock; its bytes follow, padded to 8. */

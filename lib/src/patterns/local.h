@@ -1,0 +1,37 @@
+/* patterns/local.h: what a member keeps of the objects it uses: a table by handle. Each pattern that
+ * has something to keep (a grant cell, items fed to it) has one table of its own, of records that
+ * begin with sri_local. All with the core entered. */
+#ifndef SRI_PATTERNS_LOCAL_H
+#define SRI_PATTERNS_LOCAL_H
+
+#include <serry/world.h>
+
+#include <uthash.h>
+
+typedef struct sri_local {
+    uint64_t id;
+    unsigned users; /* threads in a call on it: it stays at its address while there are any */
+    bool destroyed; /* out of the table; the last user frees it */
+    UT_hash_handle hh;
+} sri_local;
+
+typedef struct sri_locals {
+    size_t size;            /* of a record */
+    void (*fini)(void *record); /* frees what it owns, not itself; may be NULL */
+    sri_local *all;
+    sri_local *last; /* used last */
+} sri_locals;
+
+/* The record of that handle; NULL: there is none. */
+void *sri_local_find(sri_locals *t, uint64_t id);
+
+/* The same, made and zeroed if there is none, with the caller as one of its users until
+ * sri_local_leave. */
+serry_err sri_local_use(sri_locals *t, uint64_t id, sri_local **out);
+void sri_local_leave(sri_locals *t, sri_local *l);
+
+/* For .forget of the class: the object is destroyed, or (id 0) this is a fresh copy of another
+ * process, in which no thread uses any. */
+void sri_locals_forget(sri_locals *t, uint64_t id);
+
+#endif
