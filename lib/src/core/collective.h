@@ -69,9 +69,10 @@ static inline serry_err sri_collective_swap(const sri_collective *c, int dest, c
     return sri_collective_fits(e, &st, in_len);
 }
 
-/* A tree of little depth over all ranks, for a few bytes up and down: with more ranks than
- * processors each level costs a turn of all of them, so fewer levels beat fewer messages in a row
- * (measured: 8, 16 ranks on 2 processors). Up to SRI_FLAT_FEW ranks pairwise exchange is faster. */
+/* With more ranks than processors each step that waits for another rank costs a turn of all of them,
+ * so fewer steps beat fewer messages (measured: 4, 8, 16 ranks on 2 processors). Up to SRI_FLAT_FEW
+ * ranks everybody tells everybody, in one step. Beyond that few bytes go up and down a tree of
+ * little depth over all ranks. */
 #define SRI_FLAT_FEW 4
 #define SRI_FLAT_FAN 8
 

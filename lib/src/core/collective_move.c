@@ -45,19 +45,18 @@ static serry_err move_barrier_tree(const sri_collective *c)
     return SERRY_OK;
 }
 
-static serry_err move_barrier_dissemination(const sri_collective *c)
+static serry_err move_barrier_pairs(const sri_collective *c)
 {
-    int phase = 0;
-    for (int distance = 1; distance < c->size; distance <<= 1, phase++) {
-        SRI_TRY(sri_collective_send(c, move_wrap(c->rank + distance, c->size), phase, NULL, 0));
-        SRI_TRY(sri_collective_recv(c, move_wrap(c->rank - distance, c->size), phase, NULL, 0));
-    }
+    for (int i = 1; i < c->size; i++)
+        SRI_TRY(sri_collective_send(c, move_wrap(c->rank + i, c->size), MOVE_TREE, NULL, 0));
+    for (int i = 1; i < c->size; i++)
+        SRI_TRY(sri_collective_recv(c, move_wrap(c->rank - i, c->size), MOVE_TREE, NULL, 0));
     return SERRY_OK;
 }
 
 serry_err sri_collective_barrier(const sri_collective *c)
 {
-    return c->size > SRI_FLAT_FEW ? move_barrier_tree(c) : move_barrier_dissemination(c);
+    return c->size > SRI_FLAT_FEW ? move_barrier_tree(c) : move_barrier_pairs(c);
 }
 
 /* ---- bcast ---- */

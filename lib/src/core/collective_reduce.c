@@ -3,7 +3,7 @@
  * allreduce get the same bits. */
 #include "core/collective.h"
 
-#define REDUCE_FLAT_MAX 1024u       /* bytes of a vector that goes to one rank and back */
+#define REDUCE_FLAT_MAX 1024u       /* bytes of a vector that goes to one rank and back, or to all */
 #define REDUCE_RING_MIN 65536u      /* bytes of a vector that is combined in parts */
 #define REDUCE_RING_PART_MIN 2048u  /* bytes of a part */
 
@@ -88,6 +88,24 @@ static serry_err reduce_doubling(const sri_collective *c, uint8_t *sum, uint8_t 
     return SERRY_OK;
 }
 
+/* Everybody gets everybody's, and combines them in the order of ranks. */
+static serry_err reduce_pairs(const sri_collective *c, const uint8_t *mine, uint8_t *sum,
+                              uint8_t *theirs, size_t n, sri_reduce_fn fn, size_t len)
+{
+    for (int i = 1; i < c->size; i++)
+        SRI_TRY(sri_collective_send(c, reduce_wrap(c->rank + i, c->size), REDUCE_UP, mine, len));
+    for (int rank = 0; rank < c->size; rank++) {
+        uint8_t *into = rank == 0 ? sum : theirs;
+        if (rank == c->rank)
+            memcpy(into, mine, len);
+        else
+            SRI_TRY(sri_collective_recv(c, rank, REDUCE_UP, into, len));
+        if (rank > 0)
+            fn(sum, sum, theirs, n);
+    }
+    return SERRY_OK;
+}
+
 /* All up to rank 0, the result down again. */
 static serry_err reduce_flat(const sri_collective *c, uint8_t *sum, uint8_t *theirs, size_t n,
                              sri_reduce_fn fn, size_t len)
@@ -153,11 +171,13 @@ serry_err sri_collective_allreduce(const sri_collective *c, const void *in, void
         return SERRY_OK;
     bool ring = len >= REDUCE_RING_MIN && len / (size_t)c->size >= REDUCE_RING_PART_MIN;
     sri_scratch s;
-    SRI_TRY(sri_scratch_take(&s, ring ? len / (size_t)c->size + size : len));
+    SRI_TRY(sri_scratch_take(&s, ring ? len / (size_t)c->size + size : 2 * len));
     serry_err e;
     if (ring)
         e = reduce_ring(c, out, s.bytes, n, fn, size);
-    else if (c->size > SRI_FLAT_FEW && len <= REDUCE_FLAT_MAX)
+    else if (c->size <= SRI_FLAT_FEW && len <= REDUCE_FLAT_MAX)
+        e = reduce_pairs(c, memcpy(s.bytes + len, out, len), out, s.bytes, n, fn, len);
+    else if (len <= REDUCE_FLAT_MAX)
         e = reduce_flat(c, out, s.bytes, n, fn, len);
     else
         e = reduce_doubling(c, out, s.bytes, n, fn, len);
