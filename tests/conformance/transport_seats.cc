@@ -56,6 +56,19 @@ TEST_P(Node, WhenAllSeatsAreTakenThatIsSaid)
     sri_close(&pair[1]);
 }
 
+TEST_P(Node, AMemberKnowsAboutHowManyThereAre)
+{
+    Member &m = join(0);
+    int launched = m.t->size;
+    bool counted = m.t->ops->cell(m.t, 1) != nullptr; /* where there is shared memory */
+    EXPECT_EQ(m.t->ops->members(m.t), counted ? 1 : launched);
+    join(1);
+    EXPECT_EQ(m.t->ops->members(m.t), counted ? 2 : launched);
+    host_->ops->tell(host_, 1, SRI_FATE_DIED, -9);
+    unseat(1);
+    EXPECT_EQ(m.t->ops->members(m.t), counted ? 1 : launched);
+}
+
 /* ---- lanes on demand ---- */
 
 TEST_P(Node, ALaneMayBeHadToAMemberThatHasNotJoinedYet)

@@ -251,6 +251,8 @@ private:
 
     static bool is_present(sri_transport *t, int peer) { return of(t).present.count(peer) != 0; }
 
+    static int members(sri_transport *t) { return (int)of(t).present.size(); }
+
     static void publish(sri_transport *t, const sri_waiting *w) { of(t).published.push_back(*w); }
 
     static const sri_transport_ops &ops()
@@ -264,6 +266,7 @@ private:
             x.sleep = sleep;
             x.wake = wake;
             x.present = is_present;
+            x.members = members;
             x.publish = publish;
             return x;
         }();

@@ -15,8 +15,8 @@
 #include <stdatomic.h>
 #include <sys/single_threaded.h>
 
-#define WAIT_SPINS 10           /* polls before the first yield, */
-#define WAIT_SPINS_ALONE 200    /* and if every rank can have a processor of its own */
+#define WAIT_SPINS 2            /* polls before the first yield, */
+#define WAIT_SPINS_ALONE 200    /* and if everybody can have a processor of its own */
 #define WAIT_RANKS_ALONE 256    /* beyond that nobody asks how many processors there are */
 #define WAIT_YIELD SRI_US(200)  /* then yields, for so long */
 #define WAIT_LOOK 64u           /* busy rounds between two looks at the clock */
@@ -25,7 +25,7 @@
 static struct {
     pthread_mutex_t mutex;
     bool taken;             /* the mutex was really locked; the holder's */
-    unsigned spins;
+    int processors;
     bool poller;            /* some thread is */
     bool poller_asleep;     /* and sleeps at the doorbell */
     bool poller_asks;       /* and is in sri_wait_until */
@@ -75,9 +75,7 @@ void sri_wait_reset(void)
     waiting.taken = waiting.poller = waiting.poller_asleep = false;
     waiting.asleep = waiting.askers = 0;
     atomic_store(&waiting.queue, 0);
-    /* A yield may cost a whole turn of some other process: worth it only where ranks share. */
-    bool alone = sri_world.size <= WAIT_RANKS_ALONE && sri_world.size <= serry_cpu_count();
-    waiting.spins = alone ? WAIT_SPINS_ALONE : WAIT_SPINS;
+    waiting.processors = sri_world.size <= WAIT_RANKS_ALONE ? serry_cpu_count() : 1;
 }
 
 static void wait_wake(void)
@@ -149,6 +147,15 @@ static void wait_sleep(sri_ns deadline, const sri_waiting *why, sri_ns since)
     }
 }
 
+/* A yield may cost a whole turn of some other process: worth it only where they share processors.
+ * Who waits for an object needs one for the agent, too. */
+static bool wait_alone(const sri_waiting *why)
+{
+    sri_transport *t = sri_world.transport;
+    bool agent = !why || why->kind == SRI_WAIT_OBJECT;
+    return t->ops->members(t) + agent <= waiting.processors;
+}
+
 /* Quiet rounds: the first few by spinning, without a clock; then yielding for a while; then asleep.
  * Any movement begins anew. */
 static serry_err wait_poll(const wait_for *w, sri_ns deadline, const sri_waiting *why)
@@ -167,7 +174,8 @@ static serry_err wait_poll(const wait_for *w, sri_ns deadline, const sri_waiting
             wait_let_in(false);
             continue;
         }
-        if (spins++ < waiting.spins) {
+        if (spins < WAIT_SPINS || (spins < WAIT_SPINS_ALONE && wait_alone(why))) {
+            spins++;
             wait_let_in(false);
             continue;
         }

@@ -1,4 +1,4 @@
-/* core/wait.h: waiting. About 10 spins, then yields for up to 200 us, then sleep. One thread polls
+/* core/wait.h: waiting. A few spins, then yields for up to 200 us, then sleep. One thread polls
  * the transport and sleeps at its doorbell; the others of the process sleep at a word of their own
  * and take over when it leaves. */
 #ifndef SRI_CORE_WAIT_H

@@ -47,6 +47,7 @@ typedef enum sri_kind {
 #define SRI_FLAG_MORE 1u       /* the next frame of this kind from this peer continues it */
 #define SRI_FLAG_COLLECTIVE 2u /* a message of a collective: matched apart from the user's */
 /* 4 is SRI_FLAG_FORGET of the object protocol. */
+#define SRI_FLAG_PIPE 16u /* a message of a pipe: likewise */
 #define SRI_FLAG_SOON 8u /* for the transport: the caller's next call is another send to this peer,
                           * so the peer need not be rung for this one alone */
 
@@ -147,6 +148,10 @@ typedef struct sri_transport_ops {
 
     /* Is the member here, and has it neither died nor left, as far as is known now? */
     bool (*present)(sri_transport *t, int peer);
+
+    /* About how many members of this node there are now: tells how busy its processors may be, no
+     * more. Never blocks. */
+    int (*members)(sri_transport *t);
 
     /* The grant cell of that number, a word shared by this member and its home alone; NULL if this
      * transport has no shared words. The same pointer each time, valid until close. */

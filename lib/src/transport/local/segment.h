@@ -106,6 +106,7 @@ typedef struct sri_segment_header {
     uint64_t total; /* bytes */
     uint32_t version;
     int32_t size; /* launched ranks */
+    _Atomic int32_t seated; /* members now */
     alignas(64) _Atomic uint64_t log_count;
     alignas(64) _Atomic uint32_t lanes_top; /* lanes from here on were never used */
     _Atomic uint32_t lanes_freed;           /* about how many below it are free: a hint */

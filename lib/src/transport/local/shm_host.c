@@ -83,6 +83,7 @@ static serry_err host_seat(sri_host *h, int rank, int socket)
     atomic_fetch_add_explicit(&p->generation, 1, memory_order_relaxed);
     atomic_store(&p->rank, rank);
     atomic_store(&s->segment.ranks[rank], sri_rank_word(slot, SRI_RANK_SEATED));
+    atomic_fetch_add(&s->segment.header->seated, 1);
     return SERRY_OK;
 }
 
@@ -192,6 +193,7 @@ static void host_unseat(sri_host *h, int rank)
     sri_shm_drop(s, slot);
     s->seats[slot] = (sri_shm_seat){ .rank = -1, .socket = -1, .gone = true };
     s->slot_of[rank] = SRI_SLOT_GONE;
+    atomic_fetch_sub(&s->segment.header->seated, 1);
 }
 
 static int host_bell(sri_host *h)
@@ -257,6 +259,11 @@ static bool agent_present(sri_transport *t, int peer)
            && (atomic_load(&s->segment.ranks[peer]) & 0xff) == SRI_RANK_SEATED;
 }
 
+static int agent_members(sri_transport *t)
+{
+    return atomic_load_explicit(&sri_shm_of(t)->segment.header->seated, memory_order_relaxed);
+}
+
 static sri_atomic_u64 *agent_cell(sri_transport *t, uint32_t number)
 {
     return number < SRI_CELLS ? sri_segment_cell(&sri_shm_of(t)->segment, number) : NULL;
@@ -292,6 +299,7 @@ static const sri_transport_ops agent_ops = {
     .sleep = agent_sleep,
     .wake = agent_wake,
     .present = agent_present,
+    .members = agent_members,
     .cell = agent_cell,
     .ring_agent = agent_ring_agent,
     .publish = agent_publish,

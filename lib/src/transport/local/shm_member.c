@@ -138,6 +138,11 @@ static bool member_present(sri_transport *t, int peer)
     return (atomic_load(&s->segment.ranks[peer]) & 0xff) == SRI_RANK_SEATED;
 }
 
+static int member_members(sri_transport *t)
+{
+    return atomic_load_explicit(&sri_shm_of(t)->segment.header->seated, memory_order_relaxed);
+}
+
 static sri_atomic_u64 *member_cell(sri_transport *t, uint32_t number)
 {
     sri_shm *s = sri_shm_of(t);
@@ -180,6 +185,7 @@ static const sri_transport_ops member_ops = {
     .sleep = member_sleep,
     .wake = member_wake,
     .present = member_present,
+    .members = member_members,
     .cell = member_cell,
     .ring_agent = member_ring_agent,
     .publish = member_publish,

@@ -359,6 +359,11 @@ static bool socket_present(sri_transport *t, int peer)
            && !p->left;
 }
 
+static int socket_members(sri_transport *t)
+{
+    return t->size; /* started processes are not heard of by all */
+}
+
 static sri_atomic_u64 *socket_cell(sri_transport *t, uint32_t number)
 {
     (void)t;
@@ -399,6 +404,7 @@ static const sri_transport_ops socket_ops = {
     .sleep = socket_sleep,
     .wake = socket_wake,
     .present = socket_present,
+    .members = socket_members,
     .cell = socket_cell,
     .ring_agent = socket_ring_agent,
     .publish = socket_publish,

@@ -426,6 +426,11 @@ static bool agent_present(sri_transport *t, int peer)
     return seat && !seat->gone;
 }
 
+static int agent_members(sri_transport *t)
+{
+    return t->size;
+}
+
 static sri_atomic_u64 *agent_cell(sri_transport *t, uint32_t number)
 {
     (void)t;
@@ -459,6 +464,7 @@ static const sri_transport_ops agent_ops = {
     .sleep = agent_sleep,
     .wake = agent_nothing,
     .present = agent_present,
+    .members = agent_members,
     .cell = agent_cell,
     .ring_agent = agent_nothing,
     .publish = agent_publish,
