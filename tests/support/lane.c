@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 const size_t lane_ring_size = SRI_RING_SIZE;
+const size_t lane_short_size = SRI_RING_SHORT;
 const size_t lane_body_max = SRI_RECORD_BODY_MAX;
 const uint32_t segment_slots = SRI_SLOTS;
 const uint32_t segment_lanes = SRI_LANES_MAX;
@@ -40,8 +41,17 @@ void lane_start_at(lane_pair *p, uint64_t at)
     atomic_store(sri_lane_word(p->ring, at), 0);
     atomic_store(&p->lane.head, at);
     atomic_store(&p->lane.want, 0);
-    p->writer = (sri_lane_writer){ .lane = &p->lane, .ring = p->ring, .tail = at, .head = at };
+    p->writer = (sri_lane_writer){ .lane = &p->lane, .ring = p->ring, .tail = at, .head = at,
+                                   .lap = SRI_RING_SIZE, .wide = true };
+    sri_pace_init(&p->writer.pace);
     p->reader = (sri_lane_reader){ .lane = &p->lane, .ring = p->ring, .at = at, .published = at };
+}
+
+void lane_start_short(lane_pair *p, uint64_t at)
+{
+    lane_start_at(p, at);
+    p->writer.lap = SRI_LAP_SHORT;
+    p->writer.wide = false;
 }
 
 uint8_t *lane_ring(lane_pair *p)

@@ -15,6 +15,7 @@ extern "C" {
 #endif
 
 extern const size_t lane_ring_size;
+extern const size_t lane_short_size; /* as much of the ring as short laps use */
 extern const size_t lane_body_max;
 
 /* A lane in memory of its own, its writer and its reader. */
@@ -32,6 +33,8 @@ lane_pair *lane_create(void);
 void lane_destroy(lane_pair *p);
 /* An empty lane whose writer and reader stand at `at`, a multiple of 16. */
 void lane_start_at(lane_pair *p, uint64_t at);
+/* The same, and its laps are short. */
+void lane_start_short(lane_pair *p, uint64_t at);
 /* The memory of the ring, to look at and to spoil. */
 uint8_t *lane_ring(lane_pair *p);
 uint64_t lane_written(const lane_pair *p); /* the writer's position */

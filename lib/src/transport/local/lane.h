@@ -5,16 +5,19 @@
  * The bytes of a large record begin and end on a cache line: there is a gap behind aux.
  *
  * Positions count bytes from the beginning of time; a record lies at position modulo ring size,
- * never across the end (a PAD record fills what is left over). A record is published by its first
+ * never across the end (a PAD record fills what is left over). A lap may be short: its PAD begins
+ * early and goes over the rest of the ring, which nobody touches. The writer decides, lap by lap:
+ * see pace.h. A record is published by its first
  * word: the writer first zeroes the first word of the place behind it, writes the rest, and stores
  * the word last, with release, pairing with the reader's acquire. So one cache line carries a small
  * message, and a writer that dies on the way has written nothing. The reader publishes how far it
- * has read each eighth of the ring; that is all the writer needs to know.
+ * has read every 16 KiB; that is all the writer needs to know.
  */
 #ifndef SRI_LOCAL_LANE_H
 #define SRI_LOCAL_LANE_H
 
 #include "base/point.h"
+#include "transport/local/pace.h"
 #include "transport/local/segment.h"
 #include "transport/transport.h"
 
@@ -26,6 +29,8 @@
 #define SRI_RECORD_BODY_MAX (SRI_RECORD_MAX - 64u)
 #define SRI_RECORD_MARK UINT64_C(0xa5)
 #define SRI_KIND_PAD 0xffu
+#define SRI_LAP_SHORT (SRI_RING_SHORT - 64u) /* room for the PAD's word behind it */
+#define SRI_LANE_STEP 16384u                 /* bytes read between two words to the writer */
 
 /* Where the bytes of a record at `at` begin, and how long it is in all. */
 static inline uint64_t sri_record_begin(uint64_t at, uint32_t size)
@@ -45,7 +50,12 @@ typedef struct sri_lane_writer {
     uint8_t *ring;
     uint64_t tail;
     uint64_t head; /* the reader's, as last seen */
+    uint32_t lap;  /* where this one ends: SRI_RING_SIZE or SRI_LAP_SHORT */
     uint32_t number;
+    uint64_t bulk; /* bytes of large records in this lap */
+    bool wide;     /* the whole ring is reserved */
+    bool wants_wide;
+    sri_pace pace;
 } sri_lane_writer;
 
 typedef struct sri_lane_reader {
@@ -86,6 +96,15 @@ static inline bool sri_lane_room(sri_lane_writer *w, uint64_t need)
     return w->tail + need - w->head <= SRI_RING_SIZE;
 }
 
+/* A new lap begins: how long shall it be? */
+static inline void sri_lane_turn(sri_lane_writer *w)
+{
+    bool far = sri_pace_turn(&w->pace, w->lap, w->bulk, sri_now());
+    w->bulk = 0;
+    w->wants_wide = far && !w->wide;
+    w->lap = far && w->wide ? SRI_RING_SIZE : SRI_LAP_SHORT;
+}
+
 /* Writes one record, or nothing if there is no room: false. With `fence` the publishing store is
  * sequentially consistent: what the writer reads afterwards (polled, bell) is at least as new as what
  * the reader saw before it went to sleep. Without, somebody else sees to that. */
@@ -93,8 +112,8 @@ static inline bool sri_lane_write(sri_lane_writer *w, const sri_frame *f, bool f
 {
     uint32_t size = (uint32_t)(f->head_len + f->body_len);
     uint64_t record = sri_record_length(w->tail, size);
-    uint64_t left = SRI_RING_SIZE - (w->tail & (SRI_RING_SIZE - 1));
-    uint64_t pad = record > left ? left : 0;
+    uint64_t offset = w->tail & (SRI_RING_SIZE - 1);
+    uint64_t pad = offset + record > w->lap ? SRI_RING_SIZE - offset : 0;
     if (__builtin_expect(pad != 0, 0))
         record = sri_record_length(0, size);
     if (!sri_lane_room(w, pad + record + 8))
@@ -120,6 +139,13 @@ static inline bool sri_lane_write(sri_lane_writer *w, const sri_frame *f, bool f
         word = sri_record_word((uint32_t)(pad - SRI_RECORD_HEAD), SRI_KIND_PAD, 0);
     }
     w->tail += pad + record;
+    if (size >= SRI_RECORD_LARGE) {
+        if (__builtin_expect(pad != 0 || (w->tail & (SRI_RING_SIZE - 1)) == 0, 0))
+            sri_lane_turn(w);
+        w->bulk += record;
+    } else if (__builtin_expect(pad != 0, 0)) {
+        sri_lane_turn(w);
+    }
     if (fence)
         atomic_exchange_explicit(sri_lane_word(w->ring, at), word, memory_order_seq_cst);
     else
@@ -147,8 +173,10 @@ static inline int sri_lane_peek(sri_lane_reader *r, sri_record *out)
         if (word >> 56 != SRI_RECORD_MARK || size > left - SRI_RECORD_HEAD)
             return -1;
         if (kind == SRI_KIND_PAD) {
-            /* It is shorter than a record, so there are never two: this loop ends. */
-            if (size != left - SRI_RECORD_HEAD || left >= SRI_RECORD_MAX)
+            /* One begins near the end of a lap, so there are never two: this loop ends. */
+            uint64_t offset = SRI_RING_SIZE - left;
+            bool early = offset > SRI_LAP_SHORT - SRI_RECORD_MAX && offset <= SRI_LAP_SHORT;
+            if (size != left - SRI_RECORD_HEAD || (left >= SRI_RECORD_MAX && !early))
                 return -1;
             r->at += left;
             continue;
@@ -169,7 +197,7 @@ static inline int sri_lane_peek(sri_lane_reader *r, sri_record *out)
 static inline bool sri_lane_next(sri_lane_reader *r, const sri_record *record)
 {
     r->at += sri_record_length(r->at, record->size);
-    if (r->at - r->published < SRI_RING_SIZE / 8)
+    if (r->at - r->published < SRI_LANE_STEP)
         return false;
     r->published = r->at;
     /* Sequentially consistent, against the writer's want and its second look at head. */

@@ -129,18 +129,35 @@ void sri_segment_close(sri_segment *s)
     *s = (sri_segment){ .fd = -1 };
 }
 
-/* The ring's pages, once and for all: afterwards no touch can fail for want of memory. */
-static bool segment_reserve(sri_segment *s, uint32_t lane)
+/* The first pages of the ring: afterwards no touch can fail for want of memory. */
+static bool segment_reserve(sri_segment *s, uint32_t lane, uint32_t size)
 {
-    if (atomic_load_explicit(&s->lanes[lane].reserved, memory_order_relaxed))
+    uint32_t have = atomic_load_explicit(&s->lanes[lane].reserved, memory_order_relaxed);
+    if (have >= size)
         return true;
     off_t at = (off_t)(sri_segment_ring(s, lane) - s->base);
-    while (fallocate(s->fd, 0, at, SRI_RING_SIZE) != 0) {
+    while (fallocate(s->fd, 0, at + have, size - have) != 0) {
         if (errno != EINTR)
             return errno == EOPNOTSUPP || errno == ENOSYS;
     }
-    atomic_store_explicit(&s->lanes[lane].reserved, 1, memory_order_relaxed);
+    atomic_store_explicit(&s->lanes[lane].reserved, size, memory_order_relaxed);
     return true;
+}
+
+bool sri_segment_widen_lane(sri_segment *s, uint32_t lane)
+{
+    return segment_reserve(s, lane, SRI_RING_SIZE);
+}
+
+/* Gives the pages of long laps back. */
+static void segment_narrow(sri_segment *s, uint32_t lane)
+{
+    if (atomic_load_explicit(&s->lanes[lane].reserved, memory_order_relaxed) <= SRI_RING_SHORT)
+        return;
+    off_t at = (off_t)(sri_segment_ring(s, lane) - s->base) + SRI_RING_SHORT;
+    atomic_store_explicit(&s->lanes[lane].reserved, SRI_RING_SHORT, memory_order_relaxed);
+    (void)fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at,
+                    SRI_RING_SIZE - SRI_RING_SHORT);
 }
 
 /* A lane nobody has: one that was freed, if there are said to be any, else a new one. A process that
@@ -182,7 +199,7 @@ uint32_t sri_segment_take_lane(sri_segment *s, uint32_t from, uint32_t to, int r
         return 0;
     SRI_POINT(1);
     sri_lane *lane = &s->lanes[n];
-    if (!segment_reserve(s, n)) {
+    if (!segment_reserve(s, n, SRI_RING_SHORT)) {
         sri_segment_free_lane(s, n);
         return 0;
     }
@@ -205,6 +222,7 @@ void sri_segment_free_lane(sri_segment *s, uint32_t lane)
     if (from < SRI_SLOTS && to < SRI_SLOTS
         && atomic_load(sri_segment_table(s, to, from)) == lane)
         atomic_store(sri_segment_table(s, to, from), 0);
+    segment_narrow(s, lane);
     SRI_POINT(8);
     atomic_store(&s->lanes[lane].owner, 0);
     atomic_fetch_add(&s->header->lanes_freed, 1);

@@ -10,8 +10,9 @@
  * table   [receiver's slot][sender's slot] -> lane number; entered by the sender, cleared by
  *         whoever frees the lane.
  * cells   grant cells.
- * lanes   control words and 128 KiB rings, see lane.h. Pages of a ring are reserved at its first
- *         use, so that no later touch can fail; the rest of the file is sparse.
+ * lanes   control words and rings, see lane.h. The pages of a ring's short lap are reserved at its
+ *         first use, those of the long one before the first of these, so that no later touch can
+ *         fail; the rest of the file is sparse.
  *
  * What arrives here is written by other processes: an index is read once and checked.
  */
@@ -33,10 +34,11 @@
 /* The limits of a node, in one place. */
 #define SRI_SLOTS 4096u       /* members at once, with the agent */
 #define SRI_RANKS (1u << 20)  /* ranks ever, in a world */
-#define SRI_LANES_MAX 131072u /* lanes in use at once */
+#define SRI_LANES_MAX 65536u  /* lanes in use at once */
 #define SRI_CELLS 262144u     /* grant cells in use at once */
 
-#define SRI_RING_SIZE 131072u
+#define SRI_RING_SIZE 2097152u
+#define SRI_RING_SHORT 131072u /* as much of it as short laps use */
 
 #define SRI_BITMAP_WORDS (SRI_SLOTS / 64u)
 
@@ -79,7 +81,7 @@ static inline uint64_t sri_log_word(int rank, int code, unsigned fate)
 typedef struct sri_lane {
     alignas(64) _Atomic uint64_t owner; /* 0: free, else sri_lane_owner; set by the sender */
     _Atomic int32_t rank;               /* the sender's: its slot may be another's by and by */
-    _Atomic uint32_t reserved;          /* the ring's pages exist */
+    _Atomic uint32_t reserved;          /* bytes of the ring whose pages exist */
     alignas(64) _Atomic uint64_t head;  /* bytes the reader has consumed, published now and then */
     _Atomic uint32_t polled;            /* the reader looks at the lane by itself */
     alignas(64) _Atomic uint32_t want;  /* the writer waits for room */
@@ -139,6 +141,9 @@ void sri_segment_close(sri_segment *s);
 /* Takes a free lane for sender -> receiver and enters it into the table. 0: there is none, or no
  * memory for it. Called by the sender, whose rank is `rank`. */
 uint32_t sri_segment_take_lane(sri_segment *s, uint32_t from, uint32_t to, int rank);
+
+/* Reserves the whole ring, for long laps. The writer's to call. False: there is no memory for it. */
+bool sri_segment_widen_lane(sri_segment *s, uint32_t lane);
 
 /* Makes a lane free again. Called by the side that lives on, or by the agent if neither does. */
 void sri_segment_free_lane(sri_segment *s, uint32_t lane);

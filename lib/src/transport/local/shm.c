@@ -144,7 +144,9 @@ bool sri_shm_open_out(sri_shm *s, int peer, uint32_t slot)
     }
     *w = (sri_lane_writer){ .lane = &s->segment.lanes[n],
                             .ring = sri_segment_ring(&s->segment, n),
+                            .lap = SRI_LAP_SHORT,
                             .number = n };
+    sri_pace_init(&w->pace);
     s->peers[slot].rank = peer;
     return true;
 }
@@ -181,6 +183,10 @@ sri_sent sri_shm_send(sri_transport *t, int peer, const sri_frame *f)
     atomic_signal_fence(memory_order_seq_cst);
     if (!soon)
         shm_announce(s, slot, w);
+    if (__builtin_expect(w->wants_wide, 0)) {
+        w->wants_wide = false;
+        w->wide = sri_segment_widen_lane(&s->segment, w->number);
+    }
     return SRI_SENT;
 }
 
