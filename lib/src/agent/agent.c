@@ -40,22 +40,47 @@ serry_err agent_epoll(sri_agent *a, int fd, uint64_t what)
 
 /* ---- what arrives ---- */
 
+/* There is no memory for a chain: it is passed over, and its sender is told if he waits for it. */
+static void agent_lose_chain(sri_agent *a, agent_member *m)
+{
+    sri_asker who = { .rank = m->rank, .number = m->chain_head.number };
+    static const char text[] = "the agent has no memory for a long request";
+    m->chain_lost = false;
+    if (who.number) {
+        agent_answer(a, who, SERRY_ENOMEM, text, sizeof text - 1);
+        return;
+    }
+    sri_log(SRI_LOG_ERROR, "no memory for a long post of rank %d: it is ended", m->rank);
+    agent_end_member(a, m, 9);
+}
+
 /* Long requests come as a chain; what they announce is not believed, only what comes. */
 static void agent_chain(sri_agent *a, agent_member *m, const sri_arrival *f)
 {
-    if (!m->chained)
+    if (!m->chained) {
         m->chain_aux = f->aux;
-    if (m->chain.len + f->len > a->options.max_message + 65536
-        || sri_buffer_add(&m->chain, f->bytes, f->len) != SERRY_OK) {
+        m->chain_head = (sri_request_head){ 0 };
+        memcpy(&m->chain_head, f->bytes,
+               f->len < sizeof m->chain_head ? f->len : sizeof m->chain_head);
+    }
+    m->chained = f->flags & SRI_FLAG_MORE;
+    if (m->chain.len + f->len > a->options.max_message + 65536) {
         sri_log(SRI_LOG_ERROR, "a request of rank %d is too long: it is ended", m->rank);
         agent_end_member(a, m, 9);
         sri_buffer_fini(&m->chain);
         m->chained = false;
         return;
     }
-    m->chained = f->flags & SRI_FLAG_MORE;
+    if (!m->chain_lost && sri_buffer_add(&m->chain, f->bytes, f->len) != SERRY_OK) {
+        sri_buffer_fini(&m->chain);
+        m->chain_lost = true;
+    }
     if (m->chained)
         return;
+    if (m->chain_lost) {
+        agent_lose_chain(a, m);
+        return;
+    }
     sri_buffer whole = m->chain;
     m->chain = (sri_buffer){ 0 };
     agent_request(a, m->rank, m->chain_aux, whole.data, whole.len);
@@ -199,7 +224,11 @@ serry_err sri_agent_watch(sri_agent *a, int fd, void (*fn)(void *ctx, int fd), v
         return e;
     }
     HASH_ADD_INT(a->watches, fd, w);
-    return SERRY_OK;
+    if (SRI_HASHED(hh, w))
+        return SERRY_OK;
+    epoll_ctl(a->epoll, EPOLL_CTL_DEL, fd, &(struct epoll_event){ 0 });
+    free(w);
+    return sri_fail(SERRY_ENOMEM, "no memory to watch a descriptor");
 }
 
 void sri_agent_unwatch(sri_agent *a, int fd)

@@ -62,7 +62,10 @@ void *sri_home_session(sri_object *o, int rank)
         return NULL;
     s->rank = rank;
     HASH_ADD_INT(x->sessions, rank, s);
-    return s->bytes;
+    if (SRI_HASHED(hh, s))
+        return s->bytes;
+    free(s);
+    return NULL;
 }
 
 void sri_home_sessions(sri_object *o, void (*fn)(sri_object *o, int rank, void *session, void *ctx),
@@ -301,7 +304,7 @@ static void objects_free(sri_agent *a, agent_object *x)
     objects_free_cell(a, x->word);
     if (x->deadline)
         objects_untime(a, x);
-    if (x->object.name[0])
+    if (x->object.name[0] && SRI_HASHED(by_name, x))
         HASH_DELETE(by_name, a->names, x);
     a->objects[x->index] = NULL;
     a->free_objects[a->n_free++] = x->index;
@@ -350,9 +353,14 @@ static serry_err objects_create(sri_agent *a, int rank, const sri_create_args *a
     memcpy(x->object.name, args->name, sizeof x->object.name);
     memcpy(x->key, key, sizeof key);
     a->objects[index] = x;
-    if (args->name[0])
+    serry_err e = SERRY_OK;
+    if (args->name[0]) {
         HASH_ADD(by_name, a->names, key, sizeof key, x);
-    serry_err e = cls->create ? cls->create(&x->object, own, len) : SERRY_OK;
+        if (!SRI_HASHED(by_name, x))
+            e = sri_fail(SERRY_ENOMEM, "no memory for the name of a %s", cls->name);
+    }
+    if (e == SERRY_OK && cls->create)
+        e = cls->create(&x->object, own, len);
     if (e != SERRY_OK) {
         objects_free(a, x);
         return e;

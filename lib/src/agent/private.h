@@ -4,14 +4,15 @@
 
 #include "agent/agent.h"
 #include "agent/object.h"
+#include "agent/protocol.h"
 #include "agent/wire.h"
 #include "base/buffer.h"
+#include "base/hash.h"
 #include "transport/local/local.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <uthash.h>
 
 typedef enum agent_state {
     AGENT_SEATED = 1, /* has a socket, has not said hello */
@@ -51,7 +52,9 @@ typedef struct agent_member {
     char name[64];
     sri_buffer chain; /* of a long request */
     uint64_t chain_aux;
+    sri_request_head chain_head;
     bool chained;
+    bool chain_lost; /* there was no memory for it */
     agent_late *late;
     agent_late **late_end;
     size_t late_bytes;

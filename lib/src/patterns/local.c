@@ -42,6 +42,10 @@ serry_err sri_local_use(sri_locals *t, uint64_t id, sri_local **out)
             return sri_fail(SERRY_ENOMEM, "no memory for one more object");
         l->id = id;
         HASH_ADD(hh, t->all, id, sizeof l->id, l);
+        if (!SRI_HASHED(hh, l)) {
+            free(l);
+            return sri_fail(SERRY_ENOMEM, "no memory for one more object");
+        }
         t->last = l;
     }
     l->users++;

@@ -4,9 +4,9 @@
 #ifndef SRI_PATTERNS_LOCAL_H
 #define SRI_PATTERNS_LOCAL_H
 
-#include <serry/world.h>
+#include "base/hash.h"
 
-#include <uthash.h>
+#include <serry/world.h>
 
 typedef struct sri_local {
     uint64_t id;

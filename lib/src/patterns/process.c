@@ -5,6 +5,7 @@
  * whose: the caller reaps what it forked, by its pid, when the agent says that it has ended; exit
  * codes come from the agent, so that any process may join. */
 #include "agent/wire.h"
+#include "base/hash.h"
 #include "base/fds.h"
 #include "base/log.h"
 #include "agent/handle.h"
@@ -25,7 +26,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <uthash.h>
 
 /* A child that this process forked and has not reaped. */
 typedef struct process_forked {
@@ -81,7 +81,7 @@ static serry_err process_check_arguments(serry_process *p, serry_process_fn fn, 
         return sri_fail(SERRY_EINVAL, "a process's name has 1 to 63 bytes, not %zu",
                         strlen(o->name));
     if (o && o->node != 0 && o->node != SERRY_ANY && o->node != SERRY_NODE(serry_node()))
-        return sri_fail(SERRY_EINVAL, "there is no node %d", o->node - 1);
+        return sri_fail(SERRY_EINVAL, "there is no node %lld", (long long)o->node - SERRY_NODE(0));
     return SERRY_OK;
 }
 
@@ -174,22 +174,27 @@ static serry_err process_by_fork(sri_agent_started *started, serry_process_fn fn
         sri_close(&socket);
         return sri_fail(SERRY_ENOMEM, "no memory for a child");
     }
+    f->rank = started->rank;
+    HASH_ADD_INT(process_children_forked, rank, f);
+    if (!SRI_HASHED(hh, f)) {
+        free(f);
+        sri_close(&socket);
+        return sri_fail(SERRY_ENOMEM, "no memory for a child");
+    }
     fflush(NULL); /* what is buffered is printed once */
-    pid_t pid = fork();
-    if (pid == 0) {
+    f->pid = fork();
+    if (f->pid == 0) {
         sri_world_leave(true);
         process_forget_all();
-        free(f);
         sri_world_child(socket, fn, process_aligned(arg, len), len);
     }
     sri_close(&socket); /* if there is no child, the agent notices by this */
-    if (pid < 0) {
+    if (f->pid < 0) {
+        serry_err e = sri_fail_errno("fork");
+        HASH_DEL(process_children_forked, f);
         free(f);
-        return sri_fail_errno("fork");
+        return e;
     }
-    f->rank = started->rank;
-    f->pid = pid;
-    HASH_ADD_INT(process_children_forked, rank, f);
     sri_fate_hook = process_fate;
     return SERRY_OK;
 }
