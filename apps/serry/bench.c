@@ -19,6 +19,7 @@ static const char bench_help[] =
     "  serry bench p2p      latency, bandwidth and rate of messages between two ranks\n"
     "  serry bench pool     tasks of a pool map\n"
     "  serry bench queue    items through a queue\n"
+    "  serry bench patterns locks, events, barriers, shared objects, pipes\n"
     "  serry bench all      these and more\n"
     "\n"
     "The benchmarks are a program of their own, serry-bench, which is not here: configure\n"

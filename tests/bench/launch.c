@@ -106,16 +106,19 @@ static bool launch_python(struct launch *l)
     const char *usual = "/usr/bin/python3";
     bool has_usual = access(usual, X_OK) == 0;
     launch_add(l, "%s", has_usual ? usual : "python3");
+    launch_add(l, "-B"); /* nothing is to be written beside the programs */
     return has_usual || launch_in_path("python3");
 }
 
-/* Adds the launcher; *suffix is how the peer's programs are named. */
+/* Adds the launcher; the peer's program is bench_, *program (the figure's, as it comes in) and
+ * *suffix. */
 static bool launch_prefix(struct launch *l, const struct figure *f, enum peer p,
-                          const char **suffix)
+                          const char **program, const char **suffix)
 {
     int mpi_ranks = f->mpi_ranks > 0 ? f->mpi_ranks : f->ranks;
     switch (p) {
     case PEER_SERRY:
+    case PEER_MESSAGES:
         *suffix = "_serry";
         return launch_serry(l, f->ranks);
     case PEER_OPENMPI:
@@ -129,7 +132,13 @@ static bool launch_prefix(struct launch *l, const struct figure *f, enum peer p,
     case PEER_ZMQ:
         *suffix = "_zmq";
         return true;
+    case PEER_MUTEX:
+    case PEER_SEM:
+    case PEER_BARRIER:
+        *program = "posix";
+        return true;
     case PEER_PYTHON:
+    case PEER_MANAGER:
         *suffix = "_python.py";
         return launch_python(l);
     default:
@@ -141,11 +150,11 @@ bool launch_build(struct launch *l, const struct figure *f, enum peer p, const c
                   const char **missing)
 {
     *l = (struct launch){ .argc = 0 };
-    const char *suffix = "";
+    const char *program = f->program, *suffix = "";
     *missing = p == PEER_SERRY ? "no serry command" : "not installed";
-    if (!launch_prefix(l, f, p, &suffix))
+    if (!launch_prefix(l, f, p, &program, &suffix))
         return false;
-    launch_add(l, "%s/bench_%s%s", programs_dir, f->program, suffix);
+    launch_add(l, "%s/bench_%s%s", programs_dir, program, suffix);
     if (access(l->argv[l->argc - 1], R_OK) != 0) {
         *missing = p == PEER_SERRY ? "not built" : "not installed when this was built";
         return false;

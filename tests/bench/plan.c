@@ -34,6 +34,31 @@
 #define POOL(name_, unit_, scale_, args_, ...)                                                     \
     { .group = "pool", .name = name_, .unit = unit_, .program = "pool", .args = args_,             \
       .mpi_ranks = 3, .scale = (scale_), .more_is_better = true, .rivals = __VA_ARGS__ }
+#define PATTERN(name_, unit_, program_, args_)                                                     \
+    .group = "patterns", .name = name_, .unit = unit_, .program = program_, .args = args_
+#define MUTEX(bound_, n) { .peer = PEER_MUTEX, .bound = (bound_), .args = "mutex " n }
+#define SEM(n) { .peer = PEER_SEM, .args = "semaphore " n }
+/* slow_: MPICH's ranks wait for each other without giving up the processor. */
+#define LOCK(n, mutex_bound, slow_)                                                                \
+    { PATTERN("lock by " #n, "M pairs/s", "lock", "lock " #n), .mpi_ranks = (n),                   \
+      .more_is_better = true,                                                                      \
+      .rivals = { { .peer = PEER_PYTHON, .bound = 1 },                                             \
+                  MUTEX(mutex_bound, #n),                                                          \
+                  { .peer = PEER_OPENMPI },                                                        \
+                  { .peer = PEER_MPICH, .slow = (slow_) } } }
+#define SEMAPHORE(n, ...)                                                                          \
+    { PATTERN("semaphore by " #n, "M pairs/s", "lock", "semaphore " #n),                           \
+      .more_is_better = true, .rivals = __VA_ARGS__ }
+#define SHARED(what, name_, n)                                                                     \
+    { PATTERN(name_ " by " #n, "k operations/s", "shared", what " " #n),                           \
+      .more_is_better = true, .rivals = { { .peer = PEER_MANAGER, .bound = 20 } } }
+#define PIPE(what, name_, unit_, size, more_, bound_)                                              \
+    { PATTERN("pipe, " name_, unit_, "pipe", "pipe " what " " size), .more_is_better = (more_),    \
+      .rivals = { { .peer = PEER_MESSAGES, .bound = (bound_), .args = "messages " what " " size }, \
+                  PYTHON(0, what " " size) } }
+#define PIPE_LATENCY(name_, size)                                                                  \
+    PIPE("latency", "half round trip, " name_, "us", size, false, 1.1)
+#define PIPE_BANDWIDTH(name_, size) PIPE("bandwidth", "bandwidth, " name_, "GB/s", size, true, 0.9)
 
 const struct figure plan[] = {
     LATENCY("8 B", "8", MPI(1)),
@@ -91,6 +116,33 @@ const struct figure plan[] = {
          { PYTHON(1, "spin 2000"),
            { .peer = PEER_OPENMPI, .args = "spin 2000" },
            { .peer = PEER_MPICH, .args = "spin 2000" } }),
+
+    LOCK(1, 0.5, false),
+    LOCK(2, 0, false),
+    LOCK(8, 0, true),
+    SEMAPHORE(1, { { .peer = PEER_PYTHON, .bound = 1 }, MUTEX(0.5, "1"), SEM("1") }),
+    SEMAPHORE(2, { { .peer = PEER_PYTHON, .bound = 1 }, SEM("2") }),
+    SEMAPHORE(8, { { .peer = PEER_PYTHON, .bound = 1 }, SEM("8") }),
+    { PATTERN("event, set until 8 are awake", "us", "event", "8"),
+      .rivals = { { .peer = PEER_MANAGER, .bound = 0.2, .args = "manager 8" },
+                  PYTHON(0, "event 8") } },
+    { PATTERN("barrier of 8, each round", "us", "barrier", "8 3000"), .quick = "8 500",
+      .rivals = { { .peer = PEER_BARRIER, .bound = 2, .args = "barrier 8 3000" },
+                  PYTHON(0, "8 300") } },
+    SHARED("value", "value", 1),
+    SHARED("value", "value", 4),
+    SHARED("array", "array of 100 doubles", 1),
+    SHARED("array", "array of 100 doubles", 4),
+    SHARED("list", "list", 1),
+    SHARED("list", "list", 4),
+    SHARED("dict", "dict", 1),
+    SHARED("dict", "dict", 4),
+    PIPE_LATENCY("8 B", "8"),
+    PIPE_LATENCY("1 KiB", "1024"),
+    PIPE_LATENCY("64 KiB", "65536"),
+    PIPE_LATENCY("1 MiB", "1048576"),
+    PIPE_BANDWIDTH("64 KiB", "65536"),
+    PIPE_BANDWIDTH("1 MiB", "1048576"),
 };
 
 const size_t plan_len = sizeof plan / sizeof *plan;
@@ -106,6 +158,11 @@ const char *plan_peer_name(enum peer p)
         [PEER_MPICH_COPY] = "MPICH, single copy off",
         [PEER_ZMQ] = "ZeroMQ",
         [PEER_PYTHON] = "Python",
+        [PEER_MANAGER] = "Python, manager",
+        [PEER_MUTEX] = "robust mutex",
+        [PEER_SEM] = "sem_t",
+        [PEER_BARRIER] = "pthread_barrier",
+        [PEER_MESSAGES] = "serry's messages",
         [PEER_LIMIT] = "the limit",
     };
     return names[p];

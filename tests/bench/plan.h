@@ -14,7 +14,12 @@ enum peer {
     PEER_MPICH_COPY,
     PEER_ZMQ,
     PEER_PYTHON,
-    PEER_LIMIT, /* a fixed number instead of a program */
+    PEER_MANAGER,  /* the same of a Python manager, behind a server process */
+    PEER_MUTEX,    /* robust, between processes */
+    PEER_SEM,      /* sem_t */
+    PEER_BARRIER,  /* pthread_barrier, between processes */
+    PEER_MESSAGES, /* serry's own, in place of a pipe */
+    PEER_LIMIT,    /* a fixed number instead of a program */
     PEER_COUNT,
 };
 

@@ -23,9 +23,10 @@ struct options {
 };
 
 static const char usage[] =
-    "usage: serry-bench p2p|collectives|idle|start|memory|queue|pool|all [OPTION]...\n"
+    "usage: serry-bench p2p|collectives|idle|start|memory|queue|pool|patterns|all [OPTION]...\n"
     "Runs serry and, where installed, Open MPI, MPICH, ZeroMQ and Python in turn and prints the\n"
-    "ratios of the medians with their targets.\n"
+    "ratios of the medians with their targets. The patterns are lock, semaphore, event, barrier,\n"
+    "value, array, list, dict and pipe, beside POSIX threads and semaphores too.\n"
     "  --rounds N    alternating rounds, 1 to 101 (7, with --quick 3)\n"
     "  --quick       shorter runs: is everything there and roughly right?\n"
     "  --only NAME   figures whose name contains NAME\n"
@@ -88,7 +89,7 @@ static struct options parse_options(int argc, char **argv)
     }
     if (optind + 1 != argc)
         usage_error("one measurement is to be named: p2p, collectives, idle, start, memory, queue, "
-                    "pool or all", "");
+                    "pool, patterns or all", "");
     o.group = parse_group(argv[optind]);
     if (o.rounds == 0)
         o.rounds = o.quick ? QUICK_ROUNDS : DEFAULT_ROUNDS;

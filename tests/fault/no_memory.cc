@@ -200,6 +200,125 @@ serry_err pool_map()
     return e;
 }
 
+/* ---- whole lives of objects: the first error, or SERRY_OK ---- */
+
+serry_err first(serry_err a, serry_err b)
+{
+    return a != SERRY_OK ? a : b;
+}
+
+serry_err lock_life()
+{
+    serry_lock l;
+    serry_condition c;
+    serry_err e = serry_lock_create(&l, nullptr);
+    if (e != SERRY_OK)
+        return e;
+    e = serry_lock_acquire(l, 20);
+    if (e == SERRY_OK && (e = serry_condition_create(&c, l, nullptr)) == SERRY_OK) {
+        e = serry_condition_wait(c, SERRY_NOWAIT);
+        e = first(e == SERRY_ETIMEDOUT ? SERRY_OK : e, serry_condition_notify_all(c));
+        e = first(e, serry_condition_destroy(c));
+    }
+    if (e == SERRY_OK)
+        e = serry_lock_release(l);
+    return first(e, serry_lock_destroy(l));
+}
+
+serry_err semaphore_life()
+{
+    serry_semaphore s;
+    int value = -1;
+    serry_err e = serry_semaphore_create(&s, 2, nullptr);
+    if (e != SERRY_OK)
+        return e;
+    e = serry_semaphore_acquire(s, 20);
+    e = first(e, e == SERRY_OK ? serry_semaphore_value(s, &value) : e);
+    if (e == SERRY_OK)
+        EXPECT_EQ(value, 1);
+    e = first(e, e == SERRY_OK ? serry_semaphore_release(s) : e);
+    return first(e, serry_semaphore_destroy(s));
+}
+
+serry_err event_life()
+{
+    serry_event v;
+    serry_err e = serry_event_create(&v, nullptr);
+    if (e != SERRY_OK)
+        return e;
+    e = serry_event_set(v);
+    if (e == SERRY_OK)
+        e = serry_event_wait(v, 1);
+    return first(e, serry_event_destroy(v));
+}
+
+serry_err barrier_life()
+{
+    serry_barrier b;
+    int index = -1;
+    serry_err e = serry_barrier_create(&b, 1, nullptr);
+    if (e != SERRY_OK)
+        return e;
+    e = serry_barrier_wait(b, &index, 20);
+    return first(e, serry_barrier_destroy(b));
+}
+
+serry_err pipe_life()
+{
+    serry_conn a, b;
+    size_t len = 0;
+    serry_err e = serry_pipe_create(&a, &b, true);
+    if (e != SERRY_OK)
+        return e;
+    e = serry_conn_send(b, bytes, 3000, 20);
+    e = first(e, e == SERRY_OK ? serry_conn_recv(a, more, sizeof more, &len, 20) : e);
+    e = first(e, serry_conn_close(b));
+    return first(e, serry_conn_close(a));
+}
+
+serry_err list_life()
+{
+    serry_list l;
+    size_t len;
+    serry_err e = serry_list_create(&l, nullptr);
+    if (e != SERRY_OK)
+        return e;
+    e = serry_list_append(l, bytes, 5000);
+    e = first(e, e == SERRY_OK ? serry_list_pop(l, 0, more, sizeof more, &len) : e);
+    return first(e, serry_list_destroy(l));
+}
+
+serry_err dict_life()
+{
+    serry_dict d;
+    char **keys;
+    size_t n;
+    serry_err e = serry_dict_create(&d, nullptr);
+    if (e != SERRY_OK)
+        return e;
+    for (int i = 0; i < 40 && e == SERRY_OK; i++) { /* the table must grow */
+        char key[16];
+        snprintf(key, sizeof key, "key %d", i);
+        e = serry_dict_put(d, key, bytes, 100);
+    }
+    if (e == SERRY_OK && (e = serry_dict_keys(d, &keys, &n)) == SERRY_OK) {
+        EXPECT_EQ(n, 40u);
+        serry_strings_free(keys, n);
+    }
+    return first(e, serry_dict_destroy(d));
+}
+
+serry_err array_life()
+{
+    serry_array a;
+    serry_err e = serry_array_create(&a, SERRY_BYTE, 100000, nullptr);
+    if (e != SERRY_OK)
+        return e;
+    e = serry_array_set(a, 5, 50000, bytes);
+    e = first(e, serry_array_get(a, 0, 100000, more));
+    return first(e, serry_array_destroy(a));
+}
+
 struct Step {
     const char *what;
     serry_err (*call)();
@@ -209,6 +328,7 @@ struct Step {
 /* Fails the caller's or the agent's allocations one after the other. Returns how many there are. */
 int sweep(const Step &s, pid_t victim)
 {
+    const char *whose = victim == getpid() ? "caller" : "agent";
     for (int n = 0; n < 1000; n++) {
         serry_process_children(nullptr, 0); /* the agent has done all that was posted before */
         trap->pid = victim;
@@ -216,8 +336,8 @@ int sweep(const Step &s, pid_t victim)
         serry_err e = s.call();
         bool failed = trap->left.exchange(-1) < 0;
         EXPECT_TRUE(e == SERRY_OK || (failed && e == SERRY_ENOMEM))
-            << s.what << ", allocation " << n << ": " << serry_err_name(e) << ", "
-            << serry_err_detail();
+            << s.what << ", allocation " << n << " of the " << whose << ": " << serry_err_name(e)
+            << ", " << serry_err_detail();
         if (e == SERRY_OK && s.undo)
             s.undo();
         if (!failed)
@@ -241,6 +361,17 @@ void sweep_all(bool in_agent, std::initializer_list<Step> steps)
         all += sweep(s, victim);
     EXPECT_GT(all, 0) << "no allocation was seen";
 }
+
+const std::initializer_list<Step> lives = {
+    { "a lock and a condition", lock_life, nullptr },
+    { "a semaphore", semaphore_life, nullptr },
+    { "an event", event_life, nullptr },
+    { "a barrier", barrier_life, nullptr },
+    { "a pipe", pipe_life, nullptr },
+    { "a list", list_life, nullptr },
+    { "a dict", dict_life, nullptr },
+    { "an array", array_life, nullptr },
+};
 
 void join_with_a_trap()
 {
@@ -270,6 +401,17 @@ SERRY_RANKS_TEST(NoMemory, InTheCallerIsAnError, .ranks({ 1 }).directly().withou
     ASSERT_EQ(pool_create(), SERRY_OK);
     sweep_all(false, { { "pool_map", pool_map, nullptr } });
     pool_destroy();
+    ASSERT_EQ(serry_finalize(), SERRY_OK) << serry_err_detail();
+}
+
+SERRY_RANKS_TEST(NoMemory, ForAnObjectIsAnErrorThatLeavesNothing,
+                 .ranks({ 1 }).directly().without_init().timeout(60))
+{
+    if (!OWN_ALLOCATOR)
+        GTEST_SKIP() << "the sanitizer has an allocator of its own";
+    join_with_a_trap();
+    sweep_all(false, lives);
+    sweep_all(true, lives);
     ASSERT_EQ(serry_finalize(), SERRY_OK) << serry_err_detail();
 }
 

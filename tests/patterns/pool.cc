@@ -34,7 +34,9 @@ SERRY_RANKS_TEST(Pool, MapsAnyNumberOfItems, .ranks({ 1 }).both_ways())
 
 SERRY_RANKS_TEST(Pool, MapsManyItems, .ranks({ 1 }).directly())
 {
-    expect_echo({ 100000 });
+    /* Over socket lanes each result is a message of its own. */
+    const char *lanes = getenv("SERRY_LANES");
+    expect_echo({ lanes && strcmp(lanes, "socket") == 0 ? 20000u : 100000u });
 }
 
 int index_of(serry_task *t, const void *, size_t len)
@@ -410,14 +412,7 @@ SERRY_RANKS_TEST(Pool, KeepsItsWorkersFedWhileTheOwnerComputes, .ranks({ 1 }).di
     std::vector<serry_future *> f;
     for (int i = 0; i < 200; i++)
         f.push_back(submit(p, take_5_ms, i));
-    double end = serry_time() + patience(1);
-    while (serry_time() < end)
-        ;
-    EXPECT_GE(board().ended, 180);
-    int done = 0;
-    for (serry_future *one : f)
-        done += serry_future_done(one);
-    EXPECT_GE(done, 180);
+    EXPECT_TRUE(wait_for([] { return board().ended == 200; }, 20)); /* no call of serry */
     for (int i = 0; i < 200; i++)
         expect_result(f[(size_t)i], i);
     end_pool(p);

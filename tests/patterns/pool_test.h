@@ -68,6 +68,15 @@ inline int echo(serry_task *t, const void *in, size_t len)
     return give(t, in, len);
 }
 
+/* Takes its time. */
+inline int slow(serry_task *t, const void *in, size_t len)
+{
+    board().begun++;
+    take(0.01);
+    board().ended++;
+    return give(t, in, len);
+}
+
 /* Begins, and ends when the gate is opened. */
 inline int gated(serry_task *t, const void *in, size_t len)
 {
@@ -159,6 +168,30 @@ inline void expect_result(serry_future *f, int want, double timeout = 20)
 inline bool has(const std::string &text, const std::string &part)
 {
     return text.find(part) != std::string::npos;
+}
+
+inline void barrier()
+{
+    ASSERT_EQ(serry_world_barrier(), SERRY_OK) << serry_err_detail();
+}
+
+/* Both kinds of pools: worker processes in a world of one, and ranks that serve rank 0. */
+inline void with_pool(const serry_pool_options &o, void (*use)(serry_pool *))
+{
+    if (serry_rank() == 0) {
+        serry_pool *p = make_pool(o);
+        /* Nobody serves yet: the owner would begin tasks itself that wait for what it does. */
+        EXPECT_TRUE(serry_test::wait_for([=] {
+            size_t n = 0;
+            return serry_pool_stats(p, nullptr, 0, &n) == SERRY_OK && n + 1 >= (size_t)serry_size();
+        }));
+        use(p);
+        serry_pool_destroy(p);
+    } else {
+        EXPECT_EQ(serry_pool_serve(0, 60), SERRY_OK) << serry_err_detail();
+    }
+    if (serry_size() > 1)
+        barrier();
 }
 
 } // namespace pool_test

@@ -91,22 +91,43 @@ SERRY_RANKS_TEST(PoolWorkers, AreKilledWhenThePoolIsDestroyed, .ranks({ 1 }).dir
     end_pool(make_pool());
 }
 
-/* Finalize ends what the program has left open: the harness finds what stays. */
-SERRY_RANKS_TEST(PoolWorkers, AreGoneAfterFinalize, .ranks({ 1 }).directly().without_init())
+/* The program's end waits for what was submitted; the harness finds what stays. */
+SERRY_RANKS_TEST(PoolWorkers, FinishWhatTheyHaveWhenTheProgramEnds, // test_interpreter_shutdown
+                 .ranks({ 1 }).directly().without_init())
 {
     static serry_pool *p;
     EXPECT_EQ(serry_pool_create(&p, nullptr), SERRY_ESTATE);
     EXPECT_EQ(p, nullptr);
     ASSERT_EQ(serry_init(nullptr, nullptr), SERRY_OK);
     p = make_pool();
-    serry_future *f = submit(p, stuck, 0);
-    EXPECT_TRUE(wait_for([] { return board().pid[0] != 0; }));
+    std::vector<serry_future *> f;
+    for (int i = 0; i < 20; i++)
+        f.push_back(submit(p, slow, i));
     ASSERT_EQ(serry_finalize(), SERRY_OK) << serry_err_detail();
-    EXPECT_FALSE(is_alive(board().pid[0]));
-    EXPECT_EQ(serry_future_get(f, nullptr, 0, nullptr, 1), SERRY_ESTATE);
-    serry_future_free(f);
+    EXPECT_EQ(board().ended, 20);
+    int late = 0; // test_submit_after_interpreter_shutdown
+    serry_future *none = nullptr;
+    EXPECT_EQ(serry_pool_submit(&none, p, echo, &late, sizeof late), SERRY_ESTATE);
+    for (serry_future *one : f) {
+        EXPECT_EQ(serry_future_get(one, nullptr, 0, nullptr, 1), SERRY_ESTATE);
+        serry_future_free(one);
+    }
     EXPECT_EQ(serry_pool_close(p), SERRY_ESTATE);
     serry_pool_destroy(p);
+}
+
+SERRY_RANKS_TEST(PoolWorkers, AreGoneAfterFinalize, .ranks({ 1 }).directly().without_init())
+{
+    ASSERT_EQ(serry_init(nullptr, nullptr), SERRY_OK);
+    static serry_pool *p = make_pool();
+    serry_future *f = submit(p, stuck, 0);
+    EXPECT_TRUE(wait_for([] { return board().pid[0] != 0; }));
+    ASSERT_EQ(serry_pool_terminate(p), SERRY_OK);
+    static serry_pool *idle = make_pool(); /* and one that has nothing to do */
+    EXPECT_NE(idle, nullptr);
+    ASSERT_EQ(serry_finalize(), SERRY_OK) << serry_err_detail();
+    EXPECT_FALSE(is_alive(board().pid[0]));
+    serry_future_free(f);
 }
 
 SERRY_RANKS_BODY(owner_dies_with_a_pool)

@@ -9,6 +9,10 @@
 
 #include <stdint.h>
 
+/* An object that has two handles (the ends of a pipe): the second one has this bit of the class too.
+ * Its home knows only the first. */
+#define SRI_HANDLE_SIDE (UINT64_C(1) << 63)
+
 #define SRI_HANDLE_INDEX_MAX ((1u << 24) - 1)
 
 static inline uint64_t sri_handle_make(unsigned cls, unsigned home, uint32_t index, uint32_t gen)

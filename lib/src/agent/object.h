@@ -103,6 +103,9 @@ struct sri_object_class {
     /* The home says the object was destroyed (every member with a session is told), or this member
      * has just been made by a fork (object 0): drop what is kept for it. */
     void (*forget)(uint64_t object);
+    /* Runs before this member says that it leaves, core not entered: brings what it has promised
+     * to an end. NULL: nothing is promised. */
+    void (*leaving)(void);
     /* Runs in serry_finalize while this rank waits for the others, core not entered; returns when
      * *released is true (look at it after each wait). NULL: nothing to do. */
     void (*finalizing)(const bool *released);

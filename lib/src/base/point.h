@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-#define SRI_POINT_MAX 40
+#define SRI_POINT_MAX 119
 
 #ifdef SRI_POINTS
 void sri_point(int n);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "core/wait.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -226,12 +227,18 @@ static bool match_resume(sri_incoming *in, sri_request *r)
     return false;
 }
 
+/* Neither too long nor, for a receive that expects so many bytes, too short. */
+static inline bool match_fits(size_t len, const sri_request *r)
+{
+    return len - r->least <= r->len - r->least;
+}
+
 /* Gives a queued message to a receive that matches and is in no list. If it does not fit, the
  * receive fails and the message stays. True: a gate has opened. */
 static bool match_take(sri_incoming *in, sri_request *r)
 {
     match_describe(r, in->peer->rank, in->tag, in->len);
-    if (in->len > r->len)
+    if (!match_fits(in->len, r))
         return sri_request_complete(r, SERRY_ETRUNC);
     if (in->state == SRI_INCOMING_WHOLE)
         return match_finish(in, r);
@@ -247,7 +254,7 @@ static bool match_offer(sri_incoming *in)
     sri_request *r;
     while ((r = match_posted(p, in->context, in->tag)) != NULL) {
         match_unpost(r);
-        bool fits = in->len <= r->len;
+        bool fits = match_fits(in->len, r);
         opened |= match_take(in, r);
         if (fits)
             break;
@@ -319,7 +326,7 @@ serry_err sri_match_self(unsigned context, int tag, const void *buf, size_t len)
     while (!taken && (r = match_posted(p, context, tag)) != NULL) {
         match_unpost(r);
         match_describe(r, p->rank, tag, len);
-        taken = len <= r->len;
+        taken = match_fits(len, r);
         if (taken && len)
             memcpy(r->buf.into, buf, len);
         opened |= sri_request_complete(r, taken ? SERRY_OK : SERRY_ETRUNC);
@@ -339,9 +346,13 @@ serry_err sri_match_self(unsigned context, int tag, const void *buf, size_t len)
 
 /* ---- arrivals ---- */
 
+/* Of a flag each for those beyond the user's, without a branch; both at once is nobody's. */
 static inline unsigned match_context(const sri_arrival *a)
 {
-    return a->flags & SRI_FLAG_COLLECTIVE ? SRI_CONTEXT_COLLECTIVE : SRI_CONTEXT_USER;
+    static_assert(SRI_FLAG_COLLECTIVE >> 1 == SRI_CONTEXT_COLLECTIVE, "the flag is the context");
+    static_assert(SRI_FLAG_PIPE >> 3 == SRI_CONTEXT_PIPE, "the flag is the context");
+    unsigned c = (a->flags & SRI_FLAG_COLLECTIVE) >> 1 | (a->flags & SRI_FLAG_PIPE) >> 3;
+    return c < SRI_CONTEXTS ? c : SRI_CONTEXT_USER;
 }
 
 static void match_keep(sri_peer *p, const sri_arrival *a)
@@ -469,7 +480,7 @@ bool sri_match_message(sri_peer *p, const sri_arrival *a)
     while ((r = match_posted(p, context, tag)) != NULL) {
         match_unpost(r);
         match_describe(r, p->rank, tag, a->len);
-        if (__builtin_expect(a->len <= r->len, 1)) {
+        if (__builtin_expect(match_fits(a->len, r), 1)) {
             if (a->len)
                 memcpy(r->buf.into, a->bytes, a->len);
             return sri_request_complete(r, SERRY_OK) || opened;

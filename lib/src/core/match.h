@@ -100,7 +100,7 @@ typedef struct sri_match_state {
     } lost;
 } sri_match_state;
 
-/* A message of the user's up to this length goes without being asked for, in pieces if need be: the
+/* A message of the user's, or of a pipe, up to this length goes without being asked for, in pieces if need be: the
  * first in a MESSAGE frame with SRI_FLAG_MORE, whose head is the whole length; the rest in DATA
  * frames of token 0, right behind it as far as messages go. */
 #define SRI_UNASKED_MAX 65536u

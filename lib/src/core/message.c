@@ -52,6 +52,7 @@ static inline void message_fill(sri_request *r, sri_context c, int peer, int tag
     r->peer = peer;
     r->tag = tag;
     r->len = len;
+    r->least = 0;
     r->gate = gate;
 }
 

@@ -1,5 +1,5 @@
 /* core/message.h: messages between ranks as the core sees them: the public calls, the collectives
- * and later the pipes stand on these. Contexts are matched apart. */
+ * and the pipes stand on these. Contexts are matched apart. */
 #ifndef SRI_CORE_MESSAGE_H
 #define SRI_CORE_MESSAGE_H
 
@@ -14,6 +14,7 @@ extern "C" {
 typedef enum sri_context {
     SRI_CONTEXT_USER = 0,
     SRI_CONTEXT_COLLECTIVE = 1,
+    SRI_CONTEXT_PIPE = 2,
     SRI_CONTEXTS
 } sri_context;
 

@@ -15,7 +15,9 @@
 
 static inline uint8_t output_flags(unsigned context)
 {
-    return context == SRI_CONTEXT_COLLECTIVE ? SRI_FLAG_COLLECTIVE : 0;
+    static const uint8_t flags[SRI_CONTEXTS] = { [SRI_CONTEXT_COLLECTIVE] = SRI_FLAG_COLLECTIVE,
+                                                 [SRI_CONTEXT_PIPE] = SRI_FLAG_PIPE };
+    return flags[context];
 }
 
 static inline sri_sent output_frame(sri_peer *p, const sri_frame *f)
@@ -49,7 +51,7 @@ static sri_sent output_pieces(sri_peer *p, sri_request *r)
         size_t room = sri_match.eager_max - (first ? sizeof whole : 0);
         size_t n = r->len - r->sent < room ? r->len - r->sent : room;
         sri_frame f = { .kind = first ? SRI_KIND_MESSAGE : SRI_KIND_DATA,
-                        .flags = first ? SRI_FLAG_MORE : 0,
+                        .flags = first ? SRI_FLAG_MORE | output_flags(r->context) : 0,
                         .aux = first ? (uint32_t)r->tag : 0,
                         .head = &whole,
                         .head_len = first ? sizeof whole : 0,
@@ -149,7 +151,7 @@ static void output_keep(sri_peer *p, sri_request *r)
 bool sri_output_send(sri_peer *p, sri_request *r)
 {
     bool unasked = r->len <= sri_match.eager_max
-                   || (r->len <= SRI_UNASKED_MAX && r->context == SRI_CONTEXT_USER);
+                   || (r->len <= SRI_UNASKED_MAX && r->context != SRI_CONTEXT_COLLECTIVE);
     r->kind = unasked ? SRI_KIND_MESSAGE : SRI_KIND_ANNOUNCE;
     r->sent = 0;
     r->place = SRI_PLACE_NONE;

@@ -7,6 +7,7 @@
 #include "core/wait.h"
 
 void (*sri_fate_hook)(int rank, sri_fate fate, int code);
+void (*sri_progress_hook)(void);
 
 bool sri_message_deliver(const sri_arrival *a)
 {
@@ -71,6 +72,8 @@ bool sri_progress(void)
         moved |= sri_message_push();
     if (moved) {
         sri_service_push();
+        if (__builtin_expect(sri_progress_hook != NULL, 0))
+            sri_progress_hook();
         sri_wait_moved();
     }
     return moved;

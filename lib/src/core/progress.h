@@ -15,6 +15,10 @@ extern const sri_sink sri_progress_sink;
 /* Called for every fate after the messages have been told, inside progress; may be NULL. */
 extern void (*sri_fate_hook)(int rank, sri_fate fate, int code);
 
+/* Called at the end of each round of progress in which anything moved, with the core entered; must
+ * not wait nor make progress. NULL while nobody has work of that kind. */
+extern void (*sri_progress_hook)(void);
+
 #ifdef __cplusplus
 }
 #endif

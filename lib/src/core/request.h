@@ -47,7 +47,8 @@ struct sri_request {
         const uint8_t *from;
         uint8_t *into;
     } buf;
-    size_t len; /* bytes to send, or room */
+    size_t len;   /* bytes to send, or room */
+    size_t least; /* a receive: a shorter message fails it with SERRY_ETRUNC too, and stays */
     sri_gate *gate; /* NULL: no thread waits for it */
     uint64_t order; /* of a post, among posts and arrivals */
     struct sri_incoming *incoming;

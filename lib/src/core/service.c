@@ -26,6 +26,7 @@ typedef struct service_run {
     int fd; /* goes with the first frame; -1: none */
     bool begun; /* the head has gone */
     bool done;
+    bool owned; /* nobody waits for it: it is freed once it has gone */
 } service_run;
 
 /* A call under way. Its number is generation << 16 | place, never 0. */
@@ -107,7 +108,10 @@ bool sri_service_push(void)
         if (!service_send(r))
             return moved || r->args_len + r->len != before;
         DL_DELETE(service.line, r);
-        sri_wait_notify(); /* r belongs to a thread that may wait elsewhere */
+        if (r->owned)
+            free(r);
+        else
+            sri_wait_notify(); /* r belongs to a thread that may wait elsewhere */
         moved = true;
     }
     return moved;
@@ -131,6 +135,31 @@ serry_err sri_service_post(uint64_t object, uint16_t op, const void *args, size_
                            const void *body, size_t len)
 {
     service_put(object, (sri_request_head){ .op = op }, args, args_len, body, len, -1);
+    return SERRY_OK;
+}
+
+serry_err sri_service_post_soon(uint64_t object, uint16_t op, const void *args, size_t args_len,
+                                const void *body, size_t len)
+{
+    service_run now = { .object = object, .head = { .op = op }, .args = args,
+                        .args_len = args_len, .body = body, .len = len, .fd = -1 };
+    service_run *r = malloc(sizeof *r + args_len + len); /* before it begins: it goes whole */
+    if (!r)
+        return sri_fail(SERRY_ENOMEM, "no memory for a post of %zu bytes", len);
+    if (!service.line && service_send(&now)) {
+        free(r);
+        return SERRY_OK;
+    }
+    uint8_t *copy = (uint8_t *)(r + 1);
+    *r = now;
+    r->owned = true;
+    r->args = copy;
+    r->body = copy + r->args_len;
+    if (r->args_len)
+        memcpy(copy, now.args, r->args_len);
+    if (r->len)
+        memcpy(copy + r->args_len, now.body, r->len);
+    DL_APPEND(service.line, r);
     return SERRY_OK;
 }
 
@@ -308,7 +337,7 @@ serry_err sri_service_create(unsigned type, const char *name, int node, const vo
 {
     sri_create_args create = { .type = type };
     if (node != 0 && node != SERRY_ANY && node != SERRY_NODE(serry_node()))
-        return sri_fail(SERRY_EINVAL, "there is no node %d", node - SERRY_NODE(0));
+        return sri_fail(SERRY_EINVAL, "there is no node %lld", (long long)node - SERRY_NODE(0));
     if (name) {
         size_t n = strlen(name);
         if (n == 0 || n >= sizeof create.name)
@@ -415,6 +444,10 @@ void sri_service_fini(void)
         sri_buffer_fini(&service.calls[i]->reply.large);
         free(service.calls[i]);
     }
+    service_run *r, *next;
+    DL_FOREACH_SAFE (service.line, r, next)
+        if (r->owned)
+            free(r);
     free(service.calls);
     free(service.idle);
     sri_buffer_fini(&service.feed);

@@ -47,6 +47,11 @@ serry_err sri_service_call_fd(uint64_t object, uint16_t op, const void *args, si
 serry_err sri_service_post(uint64_t object, uint16_t op, const void *args, size_t args_len,
                            const void *body, size_t len);
 
+/* The same, never waiting, from a feed or the hook of progress too: what the lane does not take now
+ * is copied and goes later, in its turn. SERRY_ENOMEM. */
+serry_err sri_service_post_soon(uint64_t object, uint16_t op, const void *args, size_t args_len,
+                                const void *body, size_t len);
+
 /* A call whose answer is awaited later: start gives a number, finish waits for it. On
  * SERRY_ETIMEDOUT of finish with cancel = false it goes on and can be finished again. */
 serry_err sri_service_start(uint64_t object, uint16_t op, const void *args, size_t args_len,

@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+void (*sri_unseen_hook)(void);
+
 static serry_err unseen_twice(pid_t *pid)
 {
     int ends[2];
@@ -58,6 +60,8 @@ serry_err sri_unseen_fork(pid_t *pid, int *pidfd)
     } else {
         SRI_TRY(unseen_twice(pid));
     }
+    if (*pid == 0 && sri_unseen_hook)
+        sri_unseen_hook();
     if (*pid > 0)
         *pidfd = sri_fd_high((int)syscall(SYS_pidfd_open, *pid, 0));
     return SERRY_OK;

@@ -272,6 +272,17 @@ static uint64_t world_next_child(void)
     return found;
 }
 
+/* What this member has promised is done before it says that it leaves. */
+static void world_leaving(void)
+{
+    size_t n;
+    const sri_object_class *const *classes = sri_object_classes(&n);
+    for (size_t i = 0; i < n; i++) {
+        if (classes[i]->leaving)
+            classes[i]->leaving();
+    }
+}
+
 void sri_world_join_children(void)
 {
     uint64_t child;
@@ -321,6 +332,7 @@ serry_err serry_finalize(void)
     sri_world.finalizing = true;
     sri_leave();
     sri_world_join_children();
+    world_leaving();
 
     SRI_TRY(sri_enter());
     serry_err e = sri_service_start(SRI_SERVICE_AGENT, SRI_AGENT_FINALIZE, NULL, 0, NULL, 0, &number);
@@ -380,8 +392,10 @@ void sri_world_child(int socket, serry_process_fn fn, const void *arg, size_t le
     }
     int32_t code = fn(arg, len);
     sri_world_join_children();
+    world_leaving();
     fflush(NULL);
     if (sri_enter() == SERRY_OK) {
+        sri_world.finalizing = true; /* other threads may still go on for a moment */
         SERRY_IGNORE(sri_service_call(SRI_SERVICE_AGENT, SRI_AGENT_EXIT, &code, sizeof code, NULL, 0,
                                       NULL, SRI_NEVER));
         sri_leave();

@@ -35,6 +35,8 @@ serry_err serry_describe(uint64_t handle_id, char *text, size_t cap)
 {
     if (!text || cap == 0)
         return sri_fail(SERRY_EINVAL, "no place for the text");
+    if (sri_handle_class(handle_id & ~SRI_HANDLE_SIDE) == SRI_TYPE_PIPE)
+        handle_id &= ~SRI_HANDLE_SIDE; /* either end */
     unsigned type = sri_handle_class(handle_id);
     if (type == SRI_TYPE_PROCESS)
         return describe_process(handle_id, text, cap);

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/fnref.h"
+#include "base/log.h"
 #include "core/core.h"
 #include "agent/handle.h"
 #include "core/match.h"
@@ -12,6 +13,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #define POOL_WORKERS_MAX 4096
 #define POOL_END_NS SRI_MS(60000) /* destroy waits no longer for killed workers to be gone */
@@ -32,8 +34,10 @@ static serry_err pool_check_options(const serry_pool_options *o, bool served)
         return sri_fail(SERRY_ELIMIT, "a pool of %d workers, the limit is %d", o->workers,
                         POOL_WORKERS_MAX);
     if (o->max_tasks_per_worker < 0 || o->retries < 0)
-        return sri_fail(SERRY_EINVAL, "max_tasks_per_worker is %d, retries %d: neither may be "
-                                      "negative", o->max_tasks_per_worker, o->retries);
+        return sri_fail(SERRY_EINVAL,
+                        "max_tasks_per_worker is %d, retries %d: neither may be "
+                        "negative",
+                        o->max_tasks_per_worker, o->retries);
     if (o->retries > 10000)
         return sri_fail(SERRY_EINVAL, "%d retries, the limit is 10000", o->retries);
     if (!o->init_arg && o->init_len > 0)
@@ -53,8 +57,10 @@ static serry_err pool_settings(const serry_pool_options *o, serry_pool *pool, po
 {
     SRI_TRY(pool_check_options(o, pool->served));
     pool->workers = pool->served ? sri_world.size : o->workers ? o->workers : serry_cpu_count();
-    *set = (pool_wire_create){ .served = pool->served, .workers = pool->workers,
-                               .max_tasks = o->max_tasks_per_worker, .retries = o->retries,
+    *set = (pool_wire_create){ .served = pool->served,
+                               .workers = pool->workers,
+                               .max_tasks = o->max_tasks_per_worker,
+                               .retries = o->retries,
                                .init_len = o->init_len };
     SRI_TRY(pool_seconds("retry_delay", o->retry_delay, &set->retry_delay));
     SRI_TRY(pool_seconds("task_timeout", o->task_timeout, &set->task_timeout));
@@ -134,6 +140,8 @@ serry_err serry_pool_create(serry_pool **out, const serry_pool_options *o)
     serry_err e = pool ? SERRY_OK : sri_fail(SERRY_ENOMEM, "no memory for a pool");
     if (pool) {
         pool->rank = sri_world.rank;
+        if (o && o->name)
+            strncpy(pool->name, o->name, sizeof pool->name - 1);
         pool->served = sri_world.size > 1 && sri_world.parent < 0;
         e = pool_make_home(pool, o ? o : &defaults);
     }
@@ -163,11 +171,12 @@ serry_err serry_pool_create(serry_pool **out, const serry_pool_options *o)
 serry_err serry_pool_close(serry_pool *pool)
 {
     SRI_TRY(sri_pool_enter(pool));
-    serry_err e = SERRY_OK;
-    if (!pool->closed)
+    serry_err e = sri_pool_may_end(pool);
+    if (e == SERRY_OK && !pool->closed) {
         e = sri_service_post(pool->id, POOL_OP_CLOSE, NULL, 0, NULL, 0);
-    pool->closed = true;
-    sri_leave();
+        pool->closed = true;
+    }
+    sri_pool_leave();
     return e;
 }
 
@@ -187,8 +196,10 @@ static serry_err pool_terminate(serry_pool *pool)
 serry_err serry_pool_terminate(serry_pool *pool)
 {
     SRI_TRY(sri_pool_enter(pool));
-    serry_err e = pool_terminate(pool);
-    sri_leave();
+    serry_err e = sri_pool_may_end(pool);
+    if (e == SERRY_OK)
+        e = pool_terminate(pool);
+    sri_pool_leave();
     return e;
 }
 
@@ -202,9 +213,10 @@ static serry_err pool_join_home(serry_pool *pool, sri_reply *reply, sri_ns deadl
 {
     uint32_t number;
     SRI_TRY(sri_service_start(pool->id, POOL_OP_JOIN, NULL, 0, NULL, 0, &number));
-    sri_pool_begin_wait(pool);
-    (void)sri_pool_wait(pool, pool_joined, &number, deadline);
-    sri_pool_end_wait(pool);
+    pool_stay stay;
+    sri_pool_begin_stay(&stay, pool);
+    (void)sri_pool_wait(&stay, pool_joined, &number, deadline);
+    sri_pool_end_stay(&stay);
     /* Either it is done, or the home takes the request back: both without a wait. */
     return sri_service_finish(number, reply, 0, true);
 }
@@ -224,12 +236,12 @@ static serry_err pool_join(serry_pool *pool, sri_ns deadline)
 {
     sri_reply reply = { 0 };
     SRI_TRY(sri_pool_enter(pool));
-    serry_err e = sri_pool_may_wait(pool);
+    serry_err e = sri_pool_may_end(pool);
     if (e == SERRY_OK && !pool->closed)
         e = sri_fail(SERRY_ESTATE, "the pool is neither closed nor terminated");
     if (e == SERRY_OK)
         e = pool_join_home(pool, &reply, deadline);
-    sri_leave();
+    sri_pool_leave();
     if (e == SERRY_OK)
         e = pool_join_processes(&reply, deadline);
     sri_reply_fini(&reply);
@@ -243,23 +255,19 @@ serry_err serry_pool_join(serry_pool *pool, double timeout)
     return pool_join(pool, deadline);
 }
 
-static void pool_free(serry_pool *pool)
-{
-    free(pool->table);
-    free(pool->process);
-    free(pool->cause);
-    free(pool);
-}
-
 void serry_pool_destroy(serry_pool *pool)
 {
     if (!pool)
         return;
     if (sri_pool_enter(pool) != SERRY_OK)
         return; /* another process's, or after finalize: nothing of it is ours to end */
+    if (pool->guest) {
+        sri_leave();
+        return; /* its worker's */
+    }
     if (pool->id == 0) { /* it has never had a home */
         sri_leave();
-        pool_free(pool);
+        sri_pool_free(pool);
         return;
     }
     SERRY_IGNORE(pool_terminate(pool));
@@ -275,6 +283,36 @@ void serry_pool_destroy(serry_pool *pool)
         SERRY_IGNORE(pool_register(pool, SERVERS_OP_UNREGISTER));
     SERRY_IGNORE(sri_service_destroy(pool->id));
     sri_pool_unlist(pool);
+    sri_pool_leave();
+    sri_pool_free(pool);
+}
+
+/* One of this process's that has not been seen to yet; NULL: none. */
+static serry_pool *pool_next_left(void)
+{
+    serry_pool *pool;
+    DL_FOREACH(sri_pools, pool)
+        if (!pool->guest && !pool->left)
+            return pool;
+    return NULL;
+}
+
+/* The process is about to leave the world: what its pools were given is done first. */
+void sri_pool_leaving(void)
+{
+    serry_pool *pool;
+    if (sri_enter() != SERRY_OK)
+        return;
+    while ((pool = pool_next_left()) != NULL) {
+        pool->left = true;
+        sri_log(SRI_LOG_INFO, "pool%s%s of rank %d was never destroyed%s", pool->name[0] ? " " : "",
+                pool->name, pool->rank, pool->closed ? "" : ": what it was given is done first");
+        if (pool->terminated || pool->broken)
+            continue;
+        sri_leave();
+        SERRY_IGNORE(serry_pool_close(pool));
+        SERRY_IGNORE(serry_pool_join(pool, SERRY_FOREVER));
+        sri_lock();
+    }
     sri_leave();
-    pool_free(pool);
 }

@@ -16,8 +16,8 @@
 #include <string.h>
 #include <utlist.h>
 
-#define DEATHS 5                 /* so many */
-#define DEATHS_NS SRI_MS(5000)   /* within this break the pool */
+#define DEATHS 5               /* so many */
+#define DEATHS_NS SRI_MS(5000) /* within this break the pool */
 #define START_AGAIN_NS SRI_MS(200)
 
 home_worker *pool_heal_find(pool_home *p, int rank)
@@ -34,7 +34,7 @@ home_worker *pool_heal_worker(pool_home *p, int rank, pool_role role)
     home_worker *w = calloc(1, sizeof *w);
     if (!w)
         return NULL;
-    w->rank = rank;
+    w->rank = w->deeds.rank = rank;
     w->role = role;
     w->cell = sri_home_cell(&p->o, rank, 0, &w->cell_number);
     if (w->cell) { /* a cell may have served another worker of this rank before */
@@ -69,10 +69,15 @@ static void heal_fate_text(pool_home *p, const home_worker *w, char *text, size_
 }
 
 /* The item that the worker was at: tried again, later each time, or reported. */
-static void heal_culprit(pool_home *p, home_worker *w, home_lease *l, uint32_t at)
+static void heal_culprit(pool_home *p, home_worker *w, const home_held *l)
 {
     home_call *call = l->block->call;
+    uint32_t at = l->at;
     call->leased--;
+    if (w->victim) { /* killed for a task that was cancelled, which may be another */
+        pool_items_return(p, l->block, at, 1, l->attempt, 0);
+        return;
+    }
     if (l->attempt <= (uint32_t)p->set.retries && !call->stopped) {
         sri_ns delay = p->set.retry_delay;
         for (uint32_t k = 1; k < l->attempt && delay < SRI_NEVER / 4; k++)
@@ -107,21 +112,73 @@ static void heal_scatter(pool_home *p, home_worker *w, uint32_t culprit)
         pool_items_return(p, l.block, l.at + l.count - after, after, l.attempt, 0);
         pool_items_return(p, l.block, l.at, before, l.attempt, 0);
         if (here)
-            heal_culprit(p, w, &l, l.at + before);
+            heal_culprit(
+                p, w, &(home_held){ .block = l.block, .at = l.at + before, .attempt = l.attempt });
     }
 }
 
-/* Offset of the item that the worker was at from the first unreported one; UINT32_MAX: none. */
+/* A task of this call has ended the worker. Those on its stack that wait for it have had an
+ * attempt, too: they would only give it again. */
+static void heal_charge(home_worker *w, const home_call *call)
+{
+    unsigned below = w->holds;
+    while (call->nested && call->key.submitter == w->rank && call->level < below) {
+        below = call->level;
+        w->held[below].charged = true;
+        call = w->held[below].block->call;
+    }
+}
+
+static void heal_charge_culprit(home_worker *w, uint32_t culprit)
+{
+    if (w->resumed) {
+        w->held[w->holds - 1].charged = true;
+        heal_charge(w, w->held[w->holds - 1].block->call);
+        return;
+    }
+    for (unsigned i = 0; i < w->leases && culprit != UINT32_MAX; i++) {
+        const home_lease *l = &w->lease[(w->head + i) % POOL_LEASES];
+        if (culprit < l->count) {
+            heal_charge(w, l->block->call);
+            return;
+        }
+        culprit -= l->count;
+    }
+}
+
+/* Those that waited for tasks of their own begin anew. */
+static void heal_scatter_held(pool_home *p, home_worker *w)
+{
+    while (w->holds > 0) {
+        home_held h = w->held[--w->holds];
+        if (h.charged) {
+            heal_culprit(p, w, &h);
+            continue;
+        }
+        h.block->call->leased--;
+        pool_items_return(p, h.block, h.at, 1, h.attempt, 0);
+    }
+}
+
 static uint32_t heal_culprit_of(const home_worker *w)
 {
-    uint32_t held = (w->next_seq - w->reported) & POOL_SEQ_MASK;
-    if (held == 0)
-        return UINT32_MAX;
-    if (!w->cell)
-        return 0; /* it tells each result before it goes on */
-    uint64_t v = atomic_load(w->cell);
-    uint32_t at = (pool_grant_started(v) - 1 - w->reported) & POOL_SEQ_MASK;
-    return pool_grant_running(v) && at < held ? at : UINT32_MAX;
+    uint32_t offset;
+    return pool_lease_running(w, &offset) ? offset : UINT32_MAX;
+}
+
+/* What it has done is still told for a while. */
+static void heal_keep_deeds(pool_home *p, const home_worker *w)
+{
+    if (!p->past)
+        p->past = calloc(POOL_LEFT, sizeof *p->past);
+    if (p->past)
+        p->past[p->pasts++ % POOL_LEFT] = w->deeds;
+}
+
+void pool_heal_free_worker(home_worker *w)
+{
+    free(w->held);
+    free(w);
 }
 
 static void heal_forget(pool_home *p, home_worker *w)
@@ -130,7 +187,8 @@ static void heal_forget(pool_home *p, home_worker *w)
     if (s)
         s->worker = NULL;
     DL_DELETE(p->workers, w);
-    free(w);
+    heal_keep_deeds(p, w);
+    pool_heal_free_worker(w);
 }
 
 /* Whoever joins the pool waits for the ends of those processes that have left last. */
@@ -148,8 +206,12 @@ void pool_heal_gone(pool_home *p, home_worker *w)
     w->attached = false;
     heal_fate_text(p, w, p->cause, sizeof p->cause);
     uint32_t culprit = heal_culprit_of(w);
-    bool process = w->role == POOL_ROLE_PROCESS, expected = w->ending;
+    bool process = w->role == POOL_ROLE_PROCESS;
+    bool expected = w->ending || w->victim || w->resumed;
+    pool_lease_idle(w);
+    heal_charge_culprit(w, culprit);
     heal_scatter(p, w, culprit);
+    heal_scatter_held(p, w);
     if (process)
         heal_remember(p, w->rank);
     heal_forget(p, w);
@@ -178,13 +240,13 @@ void pool_heal_count(pool_home *p)
 
 void pool_heal(pool_home *p)
 {
-    if (p->set.served || !p->announced || p->broken || p->terminated
-        || (p->closed && !p->calls) || p->heal_due != SRI_NEVER)
+    if (p->set.served || !p->announced || p->broken || p->terminated || (p->closed && !p->calls)
+        || p->heal_due != SRI_NEVER)
         return;
     while (p->processes < p->set.workers) {
         int rank = -1;
-        serry_err e = sri_home_start(&p->o, p->o.creator, &p->set.main, &p->o.id, sizeof p->o.id,
-                                     "", &rank);
+        serry_err e =
+            sri_home_start(&p->o, p->o.creator, &p->set.main, &p->o.id, sizeof p->o.id, "", &rank);
         if (e == SERRY_OK && pool_heal_worker(p, rank, POOL_ROLE_PROCESS))
             continue;
         snprintf(p->cause, sizeof p->cause, "a worker could not be started: %s",
@@ -202,7 +264,7 @@ void pool_heal_break(pool_home *p, const char *text)
     sri_log(SRI_LOG_WARN, "pool%s%s of rank %d is broken: %s", p->set.name[0] ? " " : "",
             p->set.name, p->o.creator, text);
     p->broken = true;
-    pool_sched_revoke_all(p);
+    pool_lease_revoke_all(p, NULL);
     pool_items_flush(p); /* what has come is kept */
     pool_items_drop_all(p);
     pool_wire_feed head = { .kind = POOL_FEED_BROKEN };
@@ -239,8 +301,8 @@ void pool_heal_finish(pool_home *p)
     bool over = p->closed && !p->calls;
     home_worker *w;
     DL_FOREACH(p->workers, w) {
-        bool spent = w->role == POOL_ROLE_PROCESS && w->attached && w->budget == 0
-                     && w->leases == 0;
+        bool spent = w->role == POOL_ROLE_PROCESS && w->attached && w->budget == 0 && w->leases == 0
+                     && w->holds == 0;
         if (spent || (over && w->attached))
             heal_tell_end(p, w);
     }
@@ -251,13 +313,26 @@ void pool_heal_finish(pool_home *p)
     sri_home_reply(&p->o, p->join, NULL, 0, p->left, n * sizeof p->left[0]);
 }
 
+static void heal_overdue_since(pool_home *p, home_worker *w, sri_ns now, sri_ns since)
+{
+    if (now - since < p->set.task_timeout || w->overdue)
+        return;
+    w->overdue = true;
+    sri_home_kill(&p->o, w->rank);
+}
+
 sri_ns pool_heal_overdue(pool_home *p, sri_ns now)
 {
     sri_ns again = SRI_NEVER;
     home_worker *w;
     DL_FOREACH(p->workers, w) {
-        if (w->leases == 0 || w->role != POOL_ROLE_PROCESS)
+        if ((w->leases == 0 && !w->resumed) || w->role != POOL_ROLE_PROCESS)
             continue;
+        if (w->resumed) {
+            heal_overdue_since(p, w, now, w->seen_at);
+            again = now + p->set.task_timeout / 8;
+            continue;
+        }
         uint64_t v = w->cell ? atomic_load(w->cell) : 0;
         /* Which item it is at: nothing else of the word counts. */
         uint64_t at = w->cell ? (uint64_t)pool_grant_started(v) << 1 | pool_grant_running(v)
@@ -265,9 +340,8 @@ sri_ns pool_heal_overdue(pool_home *p, sri_ns now)
         if (at != w->seen || (w->cell && !pool_grant_running(v))) {
             w->seen = at;
             w->seen_at = w->cell ? now : w->heard;
-        } else if (now - w->seen_at >= p->set.task_timeout && !w->overdue) {
-            w->overdue = true;
-            sri_home_kill(&p->o, w->rank);
+        } else {
+            heal_overdue_since(p, w, now, w->seen_at);
         }
         again = now + p->set.task_timeout / 8;
     }

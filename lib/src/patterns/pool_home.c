@@ -35,89 +35,6 @@ static serry_err home_create(sri_object *o, const uint8_t *args, size_t len)
     return SERRY_OK;
 }
 
-static home_call *home_find_call(pool_home *p, uint32_t id)
-{
-    home_call *call;
-    HASH_FIND(hh, p->calls, &id, sizeof id, call);
-    return call;
-}
-
-/* Keeps items; those of a stopped call, and those that are not what was announced, are dropped. */
-static bool home_keep(pool_home *p, home_call *call, uint64_t first, uint32_t count,
-                      const uint8_t *bytes, size_t len)
-{
-    uint64_t size;
-    if (count == 0 || call->stopped)
-        return true;
-    if (first != call->arrived || count > call->n - first
-        || __builtin_mul_overflow(call->item_size, (uint64_t)count, &size) || size > len) {
-        sri_log(SRI_LOG_WARN, "pool: items %zu of call %u are not what was announced",
-                (size_t)first, call->id);
-        return false;
-    }
-    home_block *b = malloc(sizeof *b + size);
-    if (!b)
-        return false;
-    *b = (home_block){ .call = call, .first = first, .count = count, .open = count,
-                       .listed = true };
-    memcpy(b->bytes, bytes, size);
-    DL_APPEND(p->blocks, b);
-    call->arrived += count;
-    return true;
-}
-
-static void home_take_items(pool_home *p, home_call *call, uint64_t first, uint32_t count,
-                            const uint8_t *bytes, size_t len)
-{
-    if (!home_keep(p, call, first, count, bytes, len))
-        pool_heal_break(p, "the pool's home has no memory for a task");
-    else
-        pool_sched(p, NULL);
-}
-
-static void home_call_op(pool_home *p, const uint8_t *bytes, size_t len)
-{
-    pool_wire_call in;
-    if (len < sizeof in || p->broken || p->terminated)
-        return;
-    memcpy(&in, bytes, sizeof in);
-    if (in.n == 0 || home_find_call(p, in.call))
-        return;
-    home_call *call = calloc(1, sizeof *call);
-    if (!call) {
-        pool_heal_break(p, "the pool's home has no memory for a call");
-        return;
-    }
-    *call = (home_call){ .id = in.call, .flags = in.flags, .fn = in.fn, .n = in.n,
-                         .item_size = in.item_size, .result_cap = in.result_cap,
-                         .chunk = in.chunk, .longest = 1 };
-    HASH_ADD(hh, p->calls, id, sizeof call->id, call);
-    pool_sched_expect(p, call);
-    home_take_items(p, call, 0, in.count, bytes + sizeof in, len - sizeof in);
-}
-
-static void home_items_op(pool_home *p, const uint8_t *bytes, size_t len)
-{
-    pool_wire_items in;
-    if (len < sizeof in)
-        return;
-    memcpy(&in, bytes, sizeof in);
-    home_call *call = home_find_call(p, in.call);
-    if (call) /* else it has stopped and settled meanwhile */
-        home_take_items(p, call, in.first, in.count, bytes + sizeof in, len - sizeof in);
-}
-
-static void home_withdraw_op(pool_home *p, const uint8_t *bytes, size_t len)
-{
-    pool_wire_withdraw in;
-    if (len < sizeof in)
-        return;
-    memcpy(&in, bytes, sizeof in);
-    home_call *call = home_find_call(p, in.call);
-    if (call)
-        pool_items_stop(p, call);
-}
-
 /* The owner has started these; some may have come and gone already. */
 static void home_workers_op(pool_home *p, const uint8_t *bytes, size_t len)
 {
@@ -146,8 +63,12 @@ static void home_hello_op(pool_home *p, sri_asker who, const uint8_t *bytes, siz
     }
     if (w->role == POOL_ROLE_PROCESS && (p->terminated || p->broken))
         pool_heal_end_workers(p); /* it could not be killed before it had joined */
-    pool_wire_welcome out = { .cell = w->cell_number, .has_cell = w->cell != NULL,
-                              .init = p->set.init, .init_len = p->set.init_len };
+    w->deeds.pid = in.pid;
+    pool_wire_welcome out = { .cell = w->cell_number,
+                              .has_cell = w->cell != NULL,
+                              .init = p->set.init,
+                              .init_len = p->set.init_len,
+                              .workers = p->set.workers };
     sri_home_reply(&p->o, who, &out, sizeof out, p->init_arg, p->set.init_len);
 }
 
@@ -164,6 +85,7 @@ static void home_attach_op(pool_home *p, home_worker *w)
         return;
     }
     pool_sched(p, w);
+    pool_lease_idle(w);
     pool_heal_finish(p);
 }
 
@@ -178,7 +100,8 @@ static void home_detach_op(pool_home *p, home_worker *w, const uint8_t *bytes, s
         p->servers--;
     w->epoch = in.epoch & POOL_EPOCH_MASK;
     uint32_t keep = (in.started - w->reported) & POOL_SEQ_MASK;
-    pool_sched_take_back(p, w, keep);
+    pool_lease_take_back(p, w, keep);
+    pool_lease_idle(w);
     pool_sched(p, NULL);
     pool_heal_finish(p);
 }
@@ -199,7 +122,7 @@ static void home_terminate_op(pool_home *p, sri_asker who)
 {
     p->terminated = true;
     p->closed = true;
-    pool_sched_revoke_all(p);
+    pool_lease_revoke_all(p, NULL);
     pool_items_drop_all(p);
     pool_heal_end_workers(p);
     sri_home_reply(&p->o, who, NULL, 0, NULL, 0);
@@ -221,13 +144,20 @@ static void home_join_op(pool_home *p, sri_asker who)
 static void home_owner_op(pool_home *p, sri_asker who, uint16_t op, const uint8_t *bytes,
                           size_t len)
 {
+    if (who.rank != p->o.creator) {
+        sri_home_refuse(&p->o, who, SERRY_EPERM, "the pool belongs to rank %d", p->o.creator);
+        return;
+    }
     switch (op) {
-    case POOL_OP_CALL: home_call_op(p, bytes, len); break;
-    case POOL_OP_ITEMS: home_items_op(p, bytes, len); break;
-    case POOL_OP_WITHDRAW: home_withdraw_op(p, bytes, len); break;
-    case POOL_OP_WORKERS: home_workers_op(p, bytes, len); break;
-    case POOL_OP_TERMINATE: home_terminate_op(p, who); break;
-    case POOL_OP_JOIN: home_join_op(p, who); break;
+    case POOL_OP_WORKERS:
+        home_workers_op(p, bytes, len);
+        break;
+    case POOL_OP_TERMINATE:
+        home_terminate_op(p, who);
+        break;
+    case POOL_OP_JOIN:
+        home_join_op(p, who);
+        break;
     default: /* POOL_OP_CLOSE */
         p->closed = true;
         pool_heal_finish(p);
@@ -239,10 +169,27 @@ static void home_worker_op(pool_home *p, home_worker *w, uint16_t op, const uint
                            size_t len)
 {
     switch (op) {
-    case POOL_OP_RESULTS: pool_sched_results(p, w, bytes, len); break;
-    case POOL_OP_ATTACH: home_attach_op(p, w); break;
-    case POOL_OP_DETACH: home_detach_op(p, w, bytes, len); break;
-    default: /* POOL_OP_INIT_FAILED */ home_init_failed_op(p, w, bytes, len); break;
+    case POOL_OP_RESULTS:
+        pool_report_results(p, w, bytes, len);
+        break;
+    case POOL_OP_HOLD:
+        pool_lease_hold(p, w, bytes, len);
+        break;
+    case POOL_OP_RESUME:
+        pool_lease_resume(p, w, bytes, len);
+        break;
+    case POOL_OP_LATE:
+        pool_report_late(p, w, bytes, len);
+        break;
+    case POOL_OP_ATTACH:
+        home_attach_op(p, w);
+        break;
+    case POOL_OP_DETACH:
+        home_detach_op(p, w, bytes, len);
+        break;
+    default: /* POOL_OP_INIT_FAILED */
+        home_init_failed_op(p, w, bytes, len);
+        break;
     }
 }
 
@@ -250,15 +197,18 @@ static void home_request(sri_object *o, sri_asker who, uint16_t op, const uint8_
                          size_t len)
 {
     pool_home *p = (pool_home *)o;
-    if (op >= POOL_OP_CALL && op <= POOL_OP_JOIN) {
-        if (who.rank == o->creator)
-            home_owner_op(p, who, op, bytes, len);
+    home_worker *w =
+        who.rank != o->creator || op >= POOL_OP_ATTACH ? pool_heal_find(p, who.rank) : NULL;
+    if (op >= POOL_OP_CALL && op <= POOL_OP_STATS) {
+        if (w || who.rank == o->creator)
+            pool_calls_op(p, who, op, bytes, len);
         else
             sri_home_refuse(o, who, SERRY_EPERM, "the pool belongs to rank %d", o->creator);
+    } else if (op >= POOL_OP_WORKERS && op <= POOL_OP_JOIN) {
+        home_owner_op(p, who, op, bytes, len);
     } else if (op == POOL_OP_HELLO) {
         home_hello_op(p, who, bytes, len);
-    } else if (op > POOL_OP_HELLO && op <= POOL_OP_RESULTS) {
-        home_worker *w = pool_heal_find(p, who.rank);
+    } else if (op > POOL_OP_HELLO && op <= POOL_OP_LATE) {
         if (w)
             home_worker_op(p, w, op, bytes, len);
     } else {
@@ -279,7 +229,6 @@ static void home_cancel(sri_object *o, sri_asker who)
 static void home_gone(sri_object *o, int rank, sri_fate fate)
 {
     pool_home *p = (pool_home *)o;
-    (void)fate;
     if (rank == o->creator) {
         p->joining = false;
         p->terminated = p->closed = true;
@@ -289,6 +238,7 @@ static void home_gone(sri_object *o, int rank, sri_fate fate)
         return;
     }
     home_worker *w = pool_heal_find(p, rank);
+    pool_calls_gone(p, rank, fate == SRI_FATE_DIED);
     if (w)
         pool_heal_gone(p, w);
     pool_sched_arm(p);
@@ -311,7 +261,8 @@ static void home_destroy(sri_object *o)
     pool_heal_end_workers(p);
     home_worker *w, *next;
     DL_FOREACH_SAFE(p->workers, w, next)
-        free(w);
+        pool_heal_free_worker(w);
+    free(p->past);
     home_span *s, *next_span;
     LL_FOREACH_SAFE(p->spare_spans, s, next_span)
         free(s);
@@ -333,7 +284,9 @@ static void home_describe(sri_object *o, char *text, size_t cap)
     DL_COUNT(p->workers, w, workers);
     snprintf(text, cap, "pool \"%s\" of rank %d: %d workers, %zu tasks left, %zu with workers%s",
              p->set.name, o->creator, workers, queued, leased,
-             p->broken ? ", broken" : p->closed ? ", closed" : "");
+             p->broken   ? ", broken"
+             : p->closed ? ", closed"
+                         : "");
 }
 
 static const sri_object_class pool_class = {
@@ -350,5 +303,6 @@ static const sri_object_class pool_class = {
     .describe = home_describe,
     .feed = sri_pool_feed,
     .forget = sri_pool_forget,
+    .leaving = sri_pool_leaving,
 };
 SRI_OBJECT_CLASS(pool_class)

@@ -9,17 +9,33 @@
 #include <utlist.h>
 
 #define OUT_BYTES (32u << 10)    /* outcomes gathered for the owner */
-#define OUT_NS SRI_MS(10)        /* so long at most; single tasks and failures do not wait */
+#define OUT_NS SRI_MS(20)        /* so long at most; single tasks and failures do not wait */
+#define OUT_WINDOW_NS SRI_MS(1)  /* if the submitter waits for them to send more items */
 #define DIRECT_BYTES (16u << 10) /* longer results are sent on as they are */
 #define MERGE_ITEMS (1u << 16)   /* in one outcome, before it grows by another run */
 
 /* ---- items: blocks and spans ---- */
 
+void pool_items_list(pool_home *p, home_block *b)
+{
+    home_queue *q = pool_queue_of(p, b->call);
+    home_block *before = b->call->last;
+    if (!b->call->nested)
+        DL_APPEND(q->blocks, b);
+    else if (before && before->listed)
+        DL_APPEND_ELEM(q->blocks, before, b);
+    else
+        DL_PREPEND(q->blocks, b);
+    b->call->last = b;
+    b->listed = true;
+}
+
 void pool_items_unlist(pool_home *p, home_block *b)
 {
     if (!b->listed)
         return;
-    DL_DELETE(p->blocks, b);
+    home_queue *q = pool_queue_of(p, b->call);
+    DL_DELETE(q->blocks, b);
     b->listed = false;
 }
 
@@ -30,6 +46,8 @@ static void items_let_go(pool_home *p, home_block *b, uint32_t count)
     if (b->open > 0)
         return;
     pool_items_unlist(p, b);
+    if (b->call->last == b)
+        b->call->last = NULL;
     free(b);
 }
 
@@ -58,7 +76,7 @@ void pool_items_return(pool_home *p, home_block *b, uint32_t at, uint32_t count,
     if (due)
         DL_APPEND(p->later, s);
     else
-        DL_PREPEND(p->back, s);
+        DL_PREPEND(pool_queue_of(p, b->call)->back, s);
 }
 
 /* Drops the spans of one call, or of all. */
@@ -76,7 +94,7 @@ static void items_drop_spans(pool_home *p, home_span **list, const home_call *ca
     }
 }
 
-/* ---- outcomes for the owner ---- */
+/* ---- outcomes for submitters ---- */
 
 void pool_items_flush(pool_home *p)
 {
@@ -85,22 +103,22 @@ void pool_items_flush(pool_home *p)
     if (p->out.len == 0)
         return;
     pool_wire_feed head = { .kind = POOL_FEED_RESULTS };
-    sri_home_feed(&p->o, p->o.creator, &head, sizeof head, p->out.data, p->out.len);
+    sri_home_feed(&p->o, p->out_rank, &head, sizeof head, p->out.data, p->out.len);
     p->out.len = 0;
     if (p->out.cap > 16 * OUT_BYTES)
         sri_buffer_fini(&p->out);
 }
 
-/* A long result: straight from the worker's message to the owner's lane. */
-static void items_emit_direct(pool_home *p, const pool_wire_outcome *oc, const void *bytes,
-                              size_t len)
+/* A long result: straight from the worker's message to the submitter's lane. */
+static void items_emit_direct(pool_home *p, int rank, const pool_wire_outcome *oc,
+                              const void *bytes, size_t len)
 {
     pool_items_flush(p);
     struct {
         pool_wire_feed head;
         pool_wire_outcome oc;
     } out = { { .kind = POOL_FEED_RESULTS }, *oc };
-    sri_home_feed(&p->o, p->o.creator, &out, sizeof out, bytes, len);
+    sri_home_feed(&p->o, rank, &out, sizeof out, bytes, len);
 }
 
 /* Adds to the outcome before, if this one continues it. */
@@ -120,18 +138,26 @@ static bool items_emit_more(pool_home *p, const pool_wire_outcome *oc, const voi
     return true;
 }
 
-static void items_emit(pool_home *p, const pool_wire_outcome *oc, const void *bytes)
+static void items_emit(pool_home *p, const home_call *call, const pool_wire_outcome *oc,
+                       const void *bytes)
 {
     static const uint8_t zeros[8];
     size_t len = (size_t)(oc->count * oc->size);
-    if (len >= DIRECT_BYTES) {
-        items_emit_direct(p, oc, bytes, len);
+    int rank = call->key.submitter;
+    if (call->orphan)
         return;
+    if (len >= DIRECT_BYTES) {
+        items_emit_direct(p, rank, oc, bytes, len);
+        return;
+    }
+    if (rank != p->out_rank) {
+        pool_items_flush(p);
+        p->out_rank = rank;
     }
     if (!items_emit_more(p, oc, bytes, len)) {
         size_t padding = (8 - len % 8) % 8;
         if (sri_buffer_reserve(&p->out, sizeof *oc + len + padding) != SERRY_OK) {
-            items_emit_direct(p, oc, bytes, len);
+            items_emit_direct(p, rank, oc, bytes, len);
             return;
         }
         p->out_last = padding ? SIZE_MAX : p->out.len;
@@ -142,7 +168,7 @@ static void items_emit(pool_home *p, const pool_wire_outcome *oc, const void *by
     if (p->out.len >= OUT_BYTES || oc->status != SERRY_OK)
         pool_items_flush(p);
     else if (p->out_due == SRI_NEVER)
-        p->out_due = sri_now() + OUT_NS;
+        p->out_due = sri_now() + (call->arrived < call->n ? OUT_WINDOW_NS : OUT_NS);
 }
 
 void pool_items_end(pool_home *p, home_block *b, uint32_t at, uint32_t count, serry_err status,
@@ -150,9 +176,13 @@ void pool_items_end(pool_home *p, home_block *b, uint32_t at, uint32_t count, se
 {
     home_call *call = b->call;
     if (status != SERRY_ECANCELLED) {
-        pool_wire_outcome oc = { .call = call->id, .count = count, .first = b->first + at,
-                                 .size = size, .status = (uint32_t)status, .worker = worker };
-        items_emit(p, &oc, bytes);
+        pool_wire_outcome oc = { .call = call->key.id,
+                                 .count = count,
+                                 .first = b->first + at,
+                                 .size = size,
+                                 .status = (uint32_t)status,
+                                 .worker = worker };
+        items_emit(p, call, &oc, bytes);
         p->deaths = 0;
     }
     call->ended += count;
@@ -169,21 +199,31 @@ void pool_items_settle(pool_home *p, home_call *call)
 {
     if (call->ended < call->n && !(call->stopped && call->leased == 0))
         return;
-    if (call->stopped) { /* the owner is told that no more will come */
-        pool_wire_outcome oc = { .call = call->id, .status = SERRY_ECANCELLED };
-        items_emit(p, &oc, NULL);
+    if (call->stopped) { /* the submitter is told that no more will come */
+        pool_wire_outcome oc = { .call = call->key.id, .status = SERRY_ECANCELLED };
+        items_emit(p, call, &oc, NULL);
     }
     HASH_DEL(p->calls, call);
     free(call);
     pool_items_flush(p);
 }
 
-static bool items_has_leases_of(const home_worker *w, const home_call *call)
+/* Lets go what has not been handed out of a call. */
+static void items_drop_blocks(pool_home *p, home_queue *q, home_call *call)
 {
-    for (unsigned i = 0; i < w->leases; i++)
-        if (w->lease[(w->head + i) % POOL_LEASES].block->call == call)
-            return true;
-    return false;
+    home_block *b, *next;
+    if (call && call->n == 1) { /* no need to look through the queue for it */
+        b = call->last;
+        if (b && b->listed)
+            items_let_go(p, b, b->count - b->cut);
+        return;
+    }
+    DL_FOREACH_SAFE(q->blocks, b, next) {
+        if (call && b->call != call)
+            continue;
+        pool_items_unlist(p, b);
+        items_let_go(p, b, b->count - b->cut);
+    }
 }
 
 void pool_items_stop(pool_home *p, home_call *call)
@@ -191,39 +231,44 @@ void pool_items_stop(pool_home *p, home_call *call)
     if (call->stopped)
         return;
     call->stopped = true;
-    items_drop_spans(p, &p->back, call);
+    home_queue *q = pool_queue_of(p, call);
+    items_drop_spans(p, &q->back, call);
     items_drop_spans(p, &p->later, call);
-    home_block *b, *next;
-    DL_FOREACH_SAFE(p->blocks, b, next) {
-        if (b->call != call)
-            continue;
-        pool_items_unlist(p, b);
-        items_let_go(p, b, b->count - b->cut);
-    }
+    items_drop_blocks(p, q, call);
     home_worker *w;
-    pool_wire_feed head = { .kind = POOL_FEED_STOP, .call = call->id };
+    pool_wire_feed head = { .kind = POOL_FEED_STOP, .call = call->serial };
     DL_FOREACH(p->workers, w)
-        if (items_has_leases_of(w, call))
+        if (pool_lease_has(w, call))
             sri_home_feed(&p->o, w->rank, &head, sizeof head, NULL, 0);
     pool_items_settle(p, call);
 }
 
+static void items_drop_queue(pool_home *p, home_queue *q)
+{
+    items_drop_spans(p, &q->back, NULL);
+    items_drop_blocks(p, q, NULL);
+}
+
+/* What a worker has comes to nothing. */
+static void items_drop_worker(pool_home *p, home_worker *w)
+{
+    for (; w->leases > 0; w->leases--, w->head = (w->head + 1) % POOL_LEASES)
+        items_let_go(p, w->lease[w->head].block, w->lease[w->head].count);
+    while (w->holds > 0)
+        items_let_go(p, w->held[--w->holds].block, 1);
+    w->attached = false; /* what it still sends is void, and it gets nothing any more */
+    pool_lease_idle(w);
+}
+
 void pool_items_drop_all(pool_home *p)
 {
-    items_drop_spans(p, &p->back, NULL);
     items_drop_spans(p, &p->later, NULL);
     home_worker *w;
-    DL_FOREACH(p->workers, w) {
-        for (; w->leases > 0; w->leases--, w->head = (w->head + 1) % POOL_LEASES)
-            items_let_go(p, w->lease[w->head].block, w->lease[w->head].count);
-        w->attached = false; /* what it still sends is void, and it gets nothing any more */
-    }
+    DL_FOREACH(p->workers, w)
+        items_drop_worker(p, w);
     p->servers = 0;
-    home_block *b, *next;
-    DL_FOREACH_SAFE(p->blocks, b, next) {
-        pool_items_unlist(p, b);
-        items_let_go(p, b, b->count - b->cut);
-    }
+    items_drop_queue(p, &p->nested);
+    items_drop_queue(p, &p->queue);
     home_call *call, *next_call;
     HASH_ITER(hh, p->calls, call, next_call) {
         HASH_DEL(p->calls, call);

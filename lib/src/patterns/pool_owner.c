@@ -1,8 +1,8 @@
-/* patterns/pool_owner.c: the owner's calls under way: where outcomes find them, and waiting for
- * them, which in a world of several ranks may mean to work oneself. */
+/* patterns/pool_owner.c: the calls under way of this process's pools: where outcomes find them. */
 #include "patterns/pool.h"
 
 #include "base/error.h"
+#include "base/point.h"
 #include "core/core.h"
 #include "core/service.h"
 #include "core/wait.h"
@@ -13,16 +13,11 @@
 
 #define POOL_TABLE_FIRST 64u
 
-static serry_pool *pools; /* of this process; under the core's mutex */
+static uint64_t pool_stamps;
 
-void sri_pool_list(serry_pool *pool)
+uint64_t sri_pool_stamp(void)
 {
-    DL_APPEND(pools, pool);
-}
-
-void sri_pool_unlist(serry_pool *pool)
-{
-    DL_DELETE(pools, pool);
+    return pool_stamps;
 }
 
 /* ---- checks ---- */
@@ -38,16 +33,22 @@ serry_err sri_pool_enter(serry_pool *pool)
     return sri_fail(SERRY_ESTATE, "the pool belongs to rank %d", pool->rank);
 }
 
-serry_err sri_pool_may_wait(serry_pool *pool)
+void sri_pool_leave(void)
 {
-    if (sri_worker_pool_here() == pool->id)
-        return sri_fail(SERRY_ESTATE, "a task cannot use its own pool");
+    sri_care_leave();
+    sri_leave();
+}
+
+serry_err sri_pool_may_end(serry_pool *pool)
+{
+    if (pool->guest || sri_worker_pool_here() == pool->id)
+        return sri_fail(SERRY_ESTATE, "a task cannot end the pool that runs it, or wait for its "
+                                      "end");
     return SERRY_OK;
 }
 
 serry_err sri_pool_open(serry_pool *pool)
 {
-    SRI_TRY(sri_pool_may_wait(pool));
     if (pool->closed)
         return sri_fail(SERRY_ECLOSED, "the pool was %s: it takes no more tasks",
                         pool->terminated ? "terminated" : "closed");
@@ -120,19 +121,72 @@ void sri_pool_drop_call(pool_call *c)
     pool->calls--;
 }
 
+serry_err sri_pool_send_call(pool_call *c, pool_wire_call *head, const void *items, size_t len)
+{
+    const serry_task *t = sri_task_here();
+    head->call = c->id;
+    if (t && t->w->pool == c->pool->id) {
+        head->flags |= POOL_CALL_NESTED;
+        head->level = t->level;
+    } else if (c->pool->guest) { /* a thread of a worker, but not that of a task */
+        head->flags |= POOL_CALL_NESTED;
+        head->level = UINT32_MAX;
+    }
+    SRI_POINT(113);
+    serry_err e = sri_service_post(c->pool->id, POOL_OP_CALL, head, sizeof *head, items, len);
+    SRI_POINT(114);
+    if (e != SERRY_OK)
+        sri_pool_drop_call(c);
+    return e;
+}
+
+void sri_pool_give_up(pool_call *c)
+{
+    pool_wire_of out = { .call = c->id };
+    uint64_t pool = c->pool ? c->pool->id : 0;
+    bool pending = !c->over;
+    sri_pool_drop_call(c);
+    if (pool && pending)
+        SERRY_IGNORE(sri_service_post(pool, POOL_OP_WITHDRAW, &out, sizeof out, NULL, 0));
+}
+
+void sri_pool_settle(uint64_t pool)
+{
+    pool_wire_of none = { 0 };
+    SERRY_IGNORE(sri_service_call(pool, POOL_OP_STATE, &none, sizeof none, NULL, 0, NULL,
+                                  SRI_NEVER));
+}
+
+void sri_pool_over(pool_call *c)
+{
+    if (c->over)
+        return;
+    c->over = true;
+    c->stamp = ++pool_stamps;
+    if (c->on_over)
+        c->on_over(c);
+}
+
+void sri_pool_fail_call(pool_call *c, serry_err e, const char *text)
+{
+    if (c->over)
+        return;
+    if (c->err == SERRY_OK) {
+        c->err = e;
+        c->text = strdup(text);
+        c->bad = SIZE_MAX;
+    }
+    sri_pool_over(c);
+}
+
 void sri_pool_end_calls(serry_pool *pool, serry_err e, const char *text, bool detach)
 {
     for (uint32_t i = 0; i < pool->table_size; i++) {
         for (pool_call *c = pool->table[i], *next; c; c = next) {
             next = c->hash_next;
-            if (!c->over && c->err == SERRY_OK) {
-                c->err = e;
-                c->text = strdup(text);
-                c->bad = SIZE_MAX;
-            }
-            c->over = true;
             if (detach)
                 sri_pool_drop_call(c);
+            sri_pool_fail_call(c, e, text);
         }
     }
     sri_wait_notify();
@@ -140,7 +194,7 @@ void sri_pool_end_calls(serry_pool *pool, serry_err e, const char *text, bool de
 
 /* ---- what the home sends ---- */
 
-static char *pool_text(const uint8_t *bytes, size_t len)
+char *sri_pool_text(const uint8_t *bytes, size_t len)
 {
     char *text = malloc(len + 1);
     if (!text)
@@ -163,7 +217,7 @@ static void pool_report_failure(pool_call *c, size_t index, serry_err e, const c
 static void pool_take_failure(pool_call *c, size_t index, serry_err e, const uint8_t *bytes,
                               size_t len)
 {
-    char *text = pool_text(bytes, len);
+    char *text = sri_pool_text(bytes, len);
     if (c->errors)
         c->errors[index] = e;
     pool_report_failure(c, index, e, text);
@@ -175,19 +229,6 @@ static void pool_take_failure(pool_call *c, size_t index, serry_err e, const uin
     c->text = text;
     c->err = e;
     c->bad = index;
-}
-
-static void pool_take_one(pool_call *c, const uint8_t *bytes, size_t len)
-{
-    c->result = malloc(len ? len : 1);
-    if (!c->result) {
-        c->err = SERRY_ENOMEM;
-        c->text = strdup("no memory for the result");
-        return;
-    }
-    if (len)
-        memcpy(c->result, bytes, len);
-    c->result_len = len;
 }
 
 static void pool_take_results(pool_call *c, const pool_wire_outcome *oc, const uint8_t *bytes)
@@ -210,25 +251,34 @@ static void pool_take_results(pool_call *c, const pool_wire_outcome *oc, const u
     }
 }
 
+/* As a map does it. */
+static void pool_take_map(pool_call *c, const pool_wire_outcome *oc, const uint8_t *bytes)
+{
+    if (oc->status != SERRY_OK)
+        pool_take_failure(c, (size_t)oc->first, (serry_err)oc->status, bytes, (size_t)oc->size);
+    else if (oc->size <= c->result_size)
+        pool_take_results(c, oc, bytes);
+}
+
 static void pool_take(serry_pool *pool, const pool_wire_outcome *oc, const uint8_t *bytes)
 {
     pool_call *c = pool_find_call(pool, oc->call);
     if (!c || c->over)
-        return; /* given up meanwhile */
-    if (oc->count == 0) {
-        c->over = true;
+        return;           /* given up meanwhile */
+    if (oc->count == 0) { /* some of it will never be run: it failed before, or was cancelled */
+        sri_pool_fail_call(c, SERRY_ECANCELLED,
+                           c->n == 1 ? "the task was cancelled" : "the map was cancelled");
         return;
     }
     if (oc->first >= c->n || oc->count > c->n - oc->first)
         return;
-    if (oc->status != SERRY_OK)
-        pool_take_failure(c, (size_t)oc->first, (serry_err)oc->status, bytes, (size_t)oc->size);
-    else if (c->single)
-        pool_take_one(c, bytes, (size_t)oc->size);
-    else if (oc->size <= c->result_size)
-        pool_take_results(c, oc, bytes);
+    if (c->take)
+        c->take(c, oc, bytes);
+    else
+        pool_take_map(c, oc, bytes);
     c->ended += oc->count;
-    c->over = c->ended == c->n;
+    if (c->ended == c->n)
+        sri_pool_over(c);
 }
 
 static void pool_feed_results(serry_pool *pool, const uint8_t *bytes, size_t len)
@@ -243,19 +293,10 @@ static void pool_feed_results(serry_pool *pool, const uint8_t *bytes, size_t len
     }
 }
 
-static serry_pool *pool_find(uint64_t id)
-{
-    serry_pool *pool;
-    DL_FOREACH(pools, pool)
-        if (pool->id == id)
-            return pool;
-    return NULL;
-}
-
 static void pool_feed_broken(serry_pool *pool, const uint8_t *bytes, size_t len)
 {
     free(pool->cause);
-    pool->cause = pool_text(bytes, len);
+    pool->cause = sri_pool_text(bytes, len);
     pool->broken = true;
     const char *text = pool->cause ? pool->cause : "the pool is broken";
     sri_pool_end_calls(pool, SERRY_EBROKEN, text, false);
@@ -267,12 +308,12 @@ void sri_pool_feed(uint64_t object, const uint8_t *bytes, size_t len)
     if (len < sizeof head)
         return;
     memcpy(&head, bytes, sizeof head);
-    if (head.kind < POOL_FEED_RESULTS) {
+    serry_pool *pool = head.kind >= POOL_FEED_END ? sri_pool_find(object) : NULL;
+    if (head.kind < POOL_FEED_RESULTS)
         sri_worker_feed(object, bytes, len);
-        return;
-    }
-    serry_pool *pool = pool_find(object);
-    if (pool && head.kind == POOL_FEED_RESULTS)
+    if (pool && head.kind == POOL_FEED_END && pool->guest)
+        sri_pool_end_calls(pool, SERRY_ECANCELLED, "the pool has ended", false);
+    else if (pool && head.kind == POOL_FEED_RESULTS)
         pool_feed_results(pool, bytes + sizeof head, len - sizeof head);
     else if (pool && head.kind == POOL_FEED_BROKEN)
         pool_feed_broken(pool, bytes + sizeof head, len - sizeof head);
@@ -281,66 +322,12 @@ void sri_pool_feed(uint64_t object, const uint8_t *bytes, size_t len)
 void sri_pool_forget(uint64_t object)
 {
     sri_worker_forget(object);
-    if (object == 0)
-        pools = NULL; /* the parent's, and out of reach here */
-}
-
-/* ---- waiting ---- */
-
-void sri_pool_begin_wait(serry_pool *pool)
-{
-    if (sri_worker_pool_here())
-        sri_workers_suspend();
-    if (!pool->served || pool->waiting++ > 0)
+    if (object == 0) { /* the parent's, and out of reach here */
+        sri_pools = NULL;
+        sri_care_forget();
         return;
-    /* The greeting fails if the pool is broken or gone, and then there is nothing to work for. */
-    sri_worker *w = pool->self;
-    if (!w && sri_worker_open(pool->id, POOL_ROLE_SELF, &w) == SERRY_OK)
-        pool->self = w;
-    if (pool->self)
-        sri_worker_attach(pool->self);
-}
-
-void sri_pool_end_wait(serry_pool *pool)
-{
-    if (pool->served && --pool->waiting == 0 && pool->self)
-        sri_worker_detach(pool->self);
-    if (sri_worker_pool_here())
-        sri_workers_resume();
-}
-
-typedef struct pool_waiting {
-    serry_pool *pool;
-    bool (*ready)(void *ctx);
-    void *ctx;
-} pool_waiting;
-
-static bool pool_has_work(const serry_pool *pool)
-{
-    return pool->self && sri_worker_ready(pool->self);
-}
-
-static bool pool_has_news(void *ctx)
-{
-    pool_waiting *w = ctx;
-    return w->ready(w->ctx) || pool_has_work(w->pool);
-}
-
-serry_err sri_pool_wait(serry_pool *pool, bool (*ready)(void *ctx), void *ctx, sri_ns deadline)
-{
-    pool_waiting w = { pool, ready, ctx };
-    sri_waiting why = { .kind = SRI_WAIT_OBJECT, .peer = SERRY_ANY, .object = pool->id };
-    while (!ready(ctx)) {
-        if (pool_has_work(pool)) {
-            if (deadline != SRI_NEVER && sri_now() >= deadline)
-                return SERRY_ETIMEDOUT;
-            sri_worker_run(pool->self);
-            sri_wait_notify();
-            continue;
-        }
-        serry_err e = sri_wait_until(pool_has_news, &w, deadline, &why);
-        if (e != SERRY_OK)
-            return e;
     }
-    return SERRY_OK;
+    serry_pool *pool = sri_pool_find(object);
+    if (pool && pool->guest)
+        sri_pool_end_calls(pool, SERRY_ECANCELLED, "the pool has ended", false);
 }

@@ -8,12 +8,12 @@
 #include "patterns/pool.h"
 #include "patterns/pool_wire.h"
 
+#include "base/hash.h"
 #include "base/error.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 #include <utlist.h>
 
 typedef struct servers_rank {
@@ -72,7 +72,10 @@ static servers_count *servers_counted(servers_home *h, int owner, int server, bo
         return NULL;
     c->key = key.key;
     HASH_ADD(hh, h->counts, key, sizeof c->key, c);
-    return c;
+    if (SRI_HASHED(hh, c))
+        return c;
+    free(c);
+    return NULL;
 }
 
 static void servers_count_destroyed(servers_home *h, int owner, uint32_t section)

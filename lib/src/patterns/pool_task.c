@@ -4,15 +4,15 @@
  * item back meanwhile. Results gather in one message and go out after FLUSH_NS, at FLUSH_BYTES,
  * with a failure, at the end of what is here, and at once for single tasks. Without a shared grant
  * word they go out after each task, so that the home knows how far it is. */
-#include "patterns/pool_worker.h"
+#include "patterns/pool.h"
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/point.h"
 #include "core/core.h"
 #include "core/service.h"
 #include "core/wait.h"
 
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,31 +20,31 @@
 #include <unistd.h>
 #include <utlist.h>
 
-#define FLUSH_NS SRI_US(1500)
+#define FLUSH_NS SRI_MS(5)
 #define FLUSH_BYTES 8192u
-#define STRIDE 16u                  /* tasks between looks at the clock, while they are tiny */
+#define STRIDE 16u /* tasks between looks at the clock, while they are tiny */
 #define TINY_NS 1000
 
-struct serry_task {
-    sri_worker *w;
-    const worker_chunk *chunk;
-    size_t index;
-    serry_err err; /* a result that could not be kept */
-    size_t at;     /* where its result is in w->out */
-    size_t len;
-    char *text; /* why it failed */
-};
+static _Thread_local serry_task *task_here;
 
-static _Thread_local uint64_t task_pool_here;
+serry_task *sri_task_here(void)
+{
+    return task_here;
+}
+
+void sri_task_set_here(serry_task *t)
+{
+    task_here = t;
+}
 
 uint64_t sri_worker_pool_here(void)
 {
-    return task_pool_here;
+    return task_here ? task_here->w->pool : 0;
 }
 
-void sri_worker_leave_pool(void)
+bool sri_worker_ready(const sri_worker *w)
 {
-    task_pool_here = 0;
+    return w->inbox && !w->busy && (w->holds == 0 || (task_here && task_here->w == w));
 }
 
 /* A task that forked returns twice: the copy is no member of the world and must not go on. */
@@ -128,13 +128,14 @@ static bool task_take(sri_worker *w, uint32_t epoch, uint32_t n, bool running)
         uint32_t left = (pool_grant_granted(v) - pool_grant_started(v)) & POOL_SEQ_MASK;
         if (pool_grant_epoch(v) != epoch || left < n)
             return false;
+        SRI_POINT(100);
         next = pool_grant_make(epoch, pool_grant_granted(v), pool_grant_started(v) + n, running);
     } while (!atomic_compare_exchange_weak_explicit(w->grant, &v, next, memory_order_acq_rel,
                                                     memory_order_relaxed));
     return true;
 }
 
-static void task_pause(sri_worker *w)
+void sri_worker_pause(sri_worker *w)
 {
     atomic_fetch_and_explicit(w->grant, ~UINT64_C(1), memory_order_acq_rel);
 }
@@ -143,7 +144,9 @@ static void task_pause(sri_worker *w)
 
 void sri_worker_flush(sri_worker *w)
 {
-    task_pause(w);
+    SRI_POINT(103);
+    sri_worker_pause(w);
+    SRI_POINT(104);
     sri_ns now = sri_now();
     w->run_at = SIZE_MAX;
     w->flushed = now;
@@ -151,8 +154,9 @@ void sri_worker_flush(sri_worker *w)
         pool_wire_results head = { .spent = now - w->mark };
         memcpy(w->out.data, &head, sizeof head);
         if (!w->ended)
-            SERRY_IGNORE(sri_service_post(w->pool, POOL_OP_RESULTS, NULL, 0, w->out.data,
-                                          w->out.len));
+            SERRY_IGNORE(
+                sri_service_post(w->pool, POOL_OP_RESULTS, NULL, 0, w->out.data, w->out.len));
+        SRI_POINT(105);
         w->out.len = sizeof head;
         if (w->out.cap > (1u << 20)) {
             uint8_t *less = realloc(w->out.data, SRI_WORKER_OUT);
@@ -165,56 +169,50 @@ void sri_worker_flush(sri_worker *w)
 
 /* ---- the task's view ---- */
 
+/* A result that is not kept fails its task, whatever that returns. */
+static serry_err task_refuse(serry_task *t, serry_err e)
+{
+    t->err = e;
+    if (e != SERRY_OK) {
+        free(t->text);
+        t->text = strdup(serry_err_detail());
+    }
+    return e;
+}
+
 serry_err serry_task_return(serry_task *t, const void *out, size_t len)
 {
     if (!t || (!out && len > 0))
         return sri_fail(SERRY_EINVAL, "%s is NULL, the length %zu", t ? "the result" : "the task",
                         len);
     sri_worker *w = t->w;
-    t->err = SERRY_OK;
-    if (len > t->chunk->is.result_cap) {
-        t->err = sri_fail(SERRY_ETRUNC, "task %zu returned %zu bytes, there is room for %zu",
-                          t->index, len, (size_t)t->chunk->is.result_cap);
-        return t->err;
+    if (t->err != SERRY_OK) { /* this one replaces the one that could not be kept */
+        t->err = SERRY_OK;
+        free(t->text);
+        t->text = NULL;
     }
-    if (len > sri_world.max_message || !task_room(w, len)) {
-        t->err = sri_fail(len > sri_world.max_message ? SERRY_ELIMIT : SERRY_ENOMEM,
-                          "the result of task %zu, %zu bytes, is too long", t->index, len);
-        return t->err;
-    }
+    if (len > t->chunk->is.result_cap)
+        return task_refuse(t, sri_fail(SERRY_ETRUNC,
+                                       "task %zu returned %zu bytes, there is room "
+                                       "for %zu",
+                                       t->index, len, (size_t)t->chunk->is.result_cap));
+    if (len > sri_world.max_message)
+        return task_refuse(t, sri_fail(SERRY_ELIMIT,
+                                       "the result of task %zu, %zu bytes, is too "
+                                       "long",
+                                       t->index, len));
+    if (t->held)
+        return task_refuse(t, sri_task_keep(t, out, len));
+    if (!task_room(w, len))
+        return task_refuse(t, sri_fail(SERRY_ENOMEM,
+                                       "no memory for the result of task %zu, %zu "
+                                       "bytes",
+                                       t->index, len));
     t->len = len;
     t->at = task_continues(w, len) ? w->out.len : task_next_head(w) + sizeof(pool_wire_run);
     if (len > 0)
         memcpy(w->out.data + t->at, out, len);
     return SERRY_OK;
-}
-
-int serry_task_fail(serry_task *t, const char *fmt, ...)
-{
-    if (!t || !fmt)
-        return 1;
-    free(t->text);
-    va_list ap;
-    va_start(ap, fmt);
-    if (vasprintf(&t->text, fmt, ap) < 0)
-        t->text = NULL;
-    va_end(ap);
-    return 1;
-}
-
-size_t serry_task_index(const serry_task *t)
-{
-    return t ? t->index : 0;
-}
-
-int serry_task_worker(const serry_task *t)
-{
-    return t ? sri_world.rank : -1;
-}
-
-int serry_task_attempt(const serry_task *t)
-{
-    return t ? t->chunk->is.attempt : 0;
 }
 
 /* ---- running ---- */
@@ -239,6 +237,16 @@ static const uint8_t *task_item(sri_worker *w, const worker_chunk *c, uint32_t k
     return w->scratch;
 }
 
+const char *sri_task_why(const serry_task *t, int code, char *buf, size_t cap)
+{
+    if (t->text)
+        return t->text;
+    if (t->err != SERRY_OK)
+        return serry_err_text(t->err);
+    snprintf(buf, cap, "task %zu returned %d", t->index, code);
+    return buf;
+}
+
 /* Keeps the outcome of a task; true if it is to be told at once. */
 static bool task_keep(sri_worker *w, serry_task *t, uint32_t seq, int code)
 {
@@ -248,35 +256,36 @@ static bool task_keep(sri_worker *w, serry_task *t, uint32_t seq, int code)
             task_open_run(w, seq, t->len, SERRY_OK);
         w->out.len += t->len;
         task_add_count(w, 1);
-        free(t->text);
         return false;
     }
-    char text[128];
-    const char *why = t->text;
-    if (t->err != SERRY_OK)
-        why = serry_err_detail();
-    else if (!why) {
-        snprintf(text, sizeof text, "task %zu returned %d", t->index, code);
-        why = text;
-    }
-    task_add_failure(w, seq, t->err != SERRY_OK ? t->err : SERRY_ETASK, why);
-    free(t->text);
+    char buf[128];
+    task_add_failure(w, seq, t->err != SERRY_OK ? t->err : SERRY_ETASK,
+                     sri_task_why(t, code, buf, sizeof buf));
     return true;
 }
 
 /* Runs item k of a chunk outside of the core; true if its outcome is to be told at once. */
-static bool task_run_one(sri_worker *w, const worker_chunk *c, uint32_t k)
+static bool task_run_one(sri_worker *w, serry_task *t, uint32_t k)
 {
-    serry_task t = { .w = w, .chunk = c, .index = (size_t)c->is.first + k };
+    worker_chunk *c = t->chunk;
     uint32_t seq = (c->is.seq + k) & POOL_SEQ_MASK;
     if (!c->fn) {
         task_add_failure(w, seq, SERRY_EINVAL,
-                           "the task's function is not in the worker's program: all ranks must run "
-                           "the same build");
+                         "the task's function is not in the worker's program: all ranks must run "
+                         "the same build");
         return true;
     }
-    int code = c->fn(&t, task_item(w, c, k), (size_t)c->is.item_size);
-    return task_keep(w, &t, seq, code);
+    SRI_POINT(101);
+    int code = c->fn(t, task_item(w, c, k), (size_t)c->is.item_size);
+    SRI_POINT(102);
+    bool now = false;
+    if (t->held)
+        sri_task_send_late(t, code);
+    else
+        now = task_keep(w, t, seq, code);
+    if (__builtin_expect(t->text != NULL, 0))
+        free(t->text);
+    return now;
 }
 
 /* Looks at the clock now and then; true if results have waited long enough. */
@@ -292,7 +301,7 @@ static bool task_time(sri_worker *w, uint32_t k, uint32_t *last, sri_ns *last_at
 }
 
 /* The items of a chunk, as long as they are ours. Core not entered. */
-static void task_run_all(sri_worker *w, worker_chunk *c)
+static void task_run_all(sri_worker *w, worker_chunk *c, serry_task *t)
 {
     bool each = w->grant == &w->own || (c->is.flags & POOL_CALL_SINGLE);
     uint32_t last = 0;
@@ -310,7 +319,11 @@ static void task_run_all(sri_worker *w, worker_chunk *c)
         }
         if (!task_take(w, c->is.epoch, 1, true))
             return;
-        bool now = task_run_one(w, c, k);
+        *t =
+            (serry_task){ .w = w, .chunk = c, .index = (size_t)c->is.first + k, .level = w->holds };
+        bool now = task_run_one(w, t, k);
+        if (t->held)
+            return; /* the rest of the chunk went back when it waited */
         if (now || each || w->out.len >= FLUSH_BYTES || task_time(w, k, &last, &last_at)) {
             sri_worker_enter_again();
             sri_worker_flush(w);
@@ -331,12 +344,12 @@ void sri_worker_run(sri_worker *w)
     c->fn = sri_fnref_resolve(&c->is.fn, &fn) == SERRY_OK ? (serry_task_fn)fn : NULL;
     if (w->out.len == sizeof(pool_wire_results))
         w->mark = w->flushed = sri_now();
-    uint64_t outer = task_pool_here;
-    task_pool_here = w->pool;
+    serry_task task = { .w = w, .chunk = c }, *outer = task_here;
+    task_here = &task;
     sri_leave();
-    task_run_all(w, c);
+    task_run_all(w, c, &task);
     sri_worker_enter_again();
-    task_pool_here = outer;
+    task_here = outer;
     w->current = NULL;
     w->run_at = SIZE_MAX; /* runs do not go over the end of a chunk */
     while (!w->inbox && sri_progress())

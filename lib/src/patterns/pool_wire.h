@@ -1,10 +1,12 @@
-/* patterns/pool_wire.h: what owner, home and workers of a pool say to each other.
+/* patterns/pool_wire.h: what submitters, home and workers of a pool say to each other.
  *
- *     owner   --CALL, ITEMS-->  home  --CHUNK-->    worker
- *     owner   <--RESULTS------  home  <--RESULTS--  worker
+ *     submitter  --CALL, ITEMS-->  home  --CHUNK-->    worker
+ *     submitter  <--RESULTS------  home  <--RESULTS--  worker
  *
- * Nobody waits for an answer on these four; the others are rare. Within one worker the items it is
- * given are numbered one after the other (seq, modulo 2^25), and it ends them in that order.
+ * A submitter is the pool's owner, or a worker one of whose tasks gives tasks of its own. Nobody
+ * waits for an answer on these four; the others are rare. Within one worker the items it is given
+ * are numbered one after the other (seq, modulo 2^25), and it ends them in that order, save those
+ * that wait for tasks of their own: HOLD takes them out of the order, LATE brings their results.
  */
 #ifndef SRI_PATTERNS_POOL_WIRE_H
 #define SRI_PATTERNS_POOL_WIRE_H
@@ -18,9 +20,12 @@
 
 /* To the pool's home. */
 enum {
-    POOL_OP_CALL = SRI_OP_OWN, /* owner: pool_wire_call and the first items */
-    POOL_OP_ITEMS,             /* owner: pool_wire_items and items */
-    POOL_OP_WITHDRAW,          /* owner: pool_wire_withdraw: what is queued is not to be run */
+    POOL_OP_CALL = SRI_OP_OWN, /* submitter: pool_wire_call and the first items */
+    POOL_OP_ITEMS,             /* submitter: pool_wire_items and items */
+    POOL_OP_WITHDRAW,          /* submitter: pool_wire_of: what has not begun is not to be run */
+    POOL_OP_CANCEL,            /* submitter, a request: pool_wire_of; pool_wire_state */
+    POOL_OP_STATE,             /* submitter, a request: pool_wire_of; pool_wire_state */
+    POOL_OP_STATS,             /* submitter, a request; pool_wire_worker for each */
     POOL_OP_WORKERS,           /* owner: int32_t ranks of the processes it has started */
     POOL_OP_CLOSE,             /* owner */
     POOL_OP_TERMINATE,         /* owner */
@@ -31,6 +36,9 @@ enum {
     POOL_OP_DETACH,            /* worker: pool_wire_detach: take back what I have not begun */
     POOL_OP_INIT_FAILED,       /* worker: pool_wire_init_failed */
     POOL_OP_RESULTS,           /* worker: pool_wire_results, then runs */
+    POOL_OP_HOLD,   /* worker: pool_wire_hold: its task waits, others may run meanwhile */
+    POOL_OP_RESUME, /* worker: pool_wire_hold: the last task held goes on, nothing else */
+    POOL_OP_LATE,   /* worker: pool_wire_results, one run: it has ended */
 };
 
 /* To the home of the servers. */
@@ -43,11 +51,12 @@ enum {
 
 #define POOL_CALL_KEEP_GOING 1u /* a failing task does not stop the others */
 #define POOL_CALL_SINGLE 2u     /* one task: its result is wanted at once */
+#define POOL_CALL_NESTED 4u     /* given by a task of this pool */
 
 typedef struct pool_wire_create {
-    uint32_t served;    /* by ranks; else by worker processes */
-    int32_t workers;    /* processes */
-    int32_t max_tasks;  /* per worker process; 0: no limit */
+    uint32_t served;   /* by ranks; else by worker processes */
+    int32_t workers;   /* processes */
+    int32_t max_tasks; /* per worker process; 0: no limit */
     int32_t retries;
     sri_ns retry_delay;
     sri_ns task_timeout; /* 0: none */
@@ -59,7 +68,7 @@ typedef struct pool_wire_create {
 static_assert(sizeof(pool_wire_create) == 136, "on the wire");
 
 typedef struct pool_wire_call {
-    uint32_t call; /* the owner's number for it */
+    uint32_t call; /* the submitter's number for it */
     uint32_t flags;
     uint64_t n; /* items in all */
     uint64_t item_size;
@@ -67,8 +76,10 @@ typedef struct pool_wire_call {
     uint32_t chunk;      /* 0: adapt */
     uint32_t count;      /* items that follow */
     sri_fnref fn;
+    uint32_t level; /* nested: of the task that gives it: how many wait below it at its worker */
+    uint32_t reserved;
 } pool_wire_call;
-static_assert(sizeof(pool_wire_call) == 56, "on the wire");
+static_assert(sizeof(pool_wire_call) == 64, "on the wire");
 
 typedef struct pool_wire_items {
     uint32_t call;
@@ -76,14 +87,30 @@ typedef struct pool_wire_items {
     uint64_t first;
 } pool_wire_items;
 
-typedef struct pool_wire_withdraw {
+typedef struct pool_wire_of {
     uint32_t call;
     uint32_t reserved;
-} pool_wire_withdraw;
+} pool_wire_of;
+
+typedef struct pool_wire_state {
+    uint32_t running; /* STATE: some of it has begun; CANCEL: its end is on the way, not here yet */
+    uint32_t reserved;
+} pool_wire_state;
+
+typedef struct pool_wire_worker {
+    int32_t rank;
+    int32_t pid;
+    uint32_t alive;
+    uint32_t reserved;
+    uint64_t tasks;
+    sri_ns busy;
+    sri_ns idle;
+} pool_wire_worker;
+static_assert(sizeof(pool_wire_worker) == 40, "on the wire");
 
 typedef struct pool_wire_hello {
     uint32_t role; /* pool_role */
-    uint32_t reserved;
+    int32_t pid;
 } pool_wire_hello;
 
 typedef enum pool_role {
@@ -97,12 +124,23 @@ typedef struct pool_wire_welcome {
     uint32_t has_cell;
     sri_fnref init;
     uint64_t init_len; /* bytes that follow */
+    int32_t workers;   /* of the pool */
+    uint32_t reserved;
 } pool_wire_welcome;
 
 typedef struct pool_wire_detach {
     uint32_t epoch;   /* the worker's new one */
     uint32_t started; /* seq of the first item that it has not begun */
 } pool_wire_detach;
+
+/* HOLD: the item before `started`, which is under way, waits; or, again, the last one held does.
+ * RESUME: the last one held goes on. Both take back what has not begun. */
+typedef struct pool_wire_hold {
+    uint32_t epoch;   /* the worker's new one */
+    uint32_t started; /* seq of the first item that it has not begun */
+    uint32_t again;
+    uint32_t reserved;
+} pool_wire_hold;
 
 typedef struct pool_wire_init_failed {
     int32_t code;
@@ -127,9 +165,9 @@ static_assert(sizeof(pool_wire_run) == 24, "on the wire");
 /* What the home sends unasked starts with its kind. */
 enum {
     POOL_FEED_CHUNK = 1, /* to a worker: pool_wire_chunk and items */
-    POOL_FEED_STOP,      /* to a worker: pool_wire_feed: run no more of that call */
+    POOL_FEED_STOP,      /* to a worker: pool_wire_feed: run no more of that call (as in chunks) */
     POOL_FEED_END,       /* to a worker: no more will come */
-    POOL_FEED_RESULTS,   /* to the owner: pool_wire_feed, then outcomes */
+    POOL_FEED_RESULTS,   /* to a submitter: pool_wire_feed, then outcomes */
     POOL_FEED_BROKEN,    /* to the owner: pool_wire_feed, then a text (no NUL) */
 };
 
@@ -140,7 +178,7 @@ typedef struct pool_wire_feed {
 
 typedef struct pool_wire_chunk {
     uint32_t kind;
-    uint32_t call;
+    uint32_t call; /* the home's number for it */
     uint32_t epoch;
     uint32_t seq; /* of the first item */
     uint32_t count;
@@ -154,7 +192,8 @@ typedef struct pool_wire_chunk {
 static_assert(sizeof(pool_wire_chunk) == 64 && sizeof(pool_wire_chunk) <= SRI_HEAD_MAX,
               "a head, and items behind it stay aligned to 16");
 
-/* Outcomes of a call, to the owner; bytes follow as behind a run. count 0: no more will come. */
+/* Outcomes of a call, to its submitter; bytes follow as behind a run. count 0: no more will come.
+ */
 typedef struct pool_wire_outcome {
     uint32_t call;
     uint32_t count;

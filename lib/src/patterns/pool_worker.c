@@ -1,8 +1,9 @@
 /* patterns/pool_worker.c: a worker's beginning and end, and what its pool's home sends it. */
-#include "patterns/pool_worker.h"
+#include "patterns/pool.h"
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/point.h"
 #include "core/core.h"
 #include "core/service.h"
 #include "core/wait.h"
@@ -10,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <utlist.h>
 
 #define SPARES 8u
@@ -60,8 +62,8 @@ static void worker_feed_chunk(sri_worker *w, const uint8_t *bytes, size_t len)
     if (len < sizeof is)
         return;
     memcpy(&is, bytes, sizeof is);
-    if (__builtin_mul_overflow(is.item_size, (uint64_t)is.count, &size)
-        || size > len - sizeof is || is.count == 0)
+    if (__builtin_mul_overflow(is.item_size, (uint64_t)is.count, &size) || size > len - sizeof is
+        || is.count == 0)
         return;
     uint64_t v = atomic_load_explicit(w->grant, memory_order_relaxed);
     if (!w->attached || pool_grant_epoch(v) != is.epoch)
@@ -127,7 +129,7 @@ void sri_worker_forget(uint64_t pool)
 {
     if (pool == 0) { /* a fresh copy: the parent's memory is left alone */
         workers = NULL;
-        sri_worker_leave_pool();
+        sri_task_set_here(NULL);
         return;
     }
     sri_worker *w = worker_find(pool);
@@ -166,6 +168,7 @@ static serry_err worker_welcome(sri_worker *w, const sri_reply *r)
     if (hello.has_cell && !cell)
         return sri_fail(SERRY_EINTERNAL, "the pool's grant cell %u is not to be had", hello.cell);
     w->grant = cell ? cell : &w->own;
+    w->workers = hello.workers;
     if (hello.init.module == 0)
         return SERRY_OK;
     pool_wire_init_failed failed = { .code = worker_init(&hello, r->bytes + sizeof hello) };
@@ -188,10 +191,10 @@ serry_err sri_worker_open(uint64_t pool, pool_role role, sri_worker **out)
     w->run_at = SIZE_MAX;
     w->out.len = sizeof(pool_wire_results);
     sri_reply reply = { 0 };
-    pool_wire_hello hello = { .role = role };
+    pool_wire_hello hello = { .role = role, .pid = (int32_t)getpid() };
     DL_APPEND(workers, w);
-    serry_err e = sri_service_call(pool, POOL_OP_HELLO, &hello, sizeof hello, NULL, 0, &reply,
-                                   SRI_NEVER);
+    serry_err e =
+        sri_service_call(pool, POOL_OP_HELLO, &hello, sizeof hello, NULL, 0, &reply, SRI_NEVER);
     if (e == SERRY_OK)
         e = worker_welcome(w, &reply);
     sri_reply_fini(&reply);
@@ -206,6 +209,8 @@ void sri_worker_close(sri_worker *w)
 {
     sri_worker_detach(w);
     DL_DELETE(workers, w);
+    if (w->guest)
+        sri_pool_close_guest(w->guest);
     worker_chunk *c, *next;
     LL_FOREACH_SAFE(w->spare, c, next)
         free(c);
@@ -222,6 +227,20 @@ void sri_worker_attach(sri_worker *w)
     SERRY_IGNORE(sri_service_post(w->pool, POOL_OP_ATTACH, NULL, 0, NULL, 0));
 }
 
+uint64_t sri_worker_take_back(sri_worker *w)
+{
+    worker_empty_inbox(w);
+    uint64_t v = atomic_load_explicit(w->grant, memory_order_relaxed), next;
+    SRI_POINT(106);
+    do {
+        next = pool_grant_make(pool_grant_epoch(v) + 1, pool_grant_started(v),
+                               pool_grant_started(v), pool_grant_running(v));
+    } while (!atomic_compare_exchange_weak_explicit(w->grant, &v, next, memory_order_acq_rel,
+                                                    memory_order_relaxed));
+    SRI_POINT(107);
+    return next;
+}
+
 void sri_worker_detach(sri_worker *w)
 {
     if (!w->attached)
@@ -230,40 +249,36 @@ void sri_worker_detach(sri_worker *w)
     worker_empty_inbox(w);
     if (!w->busy) /* else the task under way may have put its result there already */
         sri_worker_flush(w);
-    uint64_t v = atomic_load_explicit(w->grant, memory_order_relaxed), next;
-    do {
-        next = pool_grant_make(pool_grant_epoch(v) + 1, pool_grant_started(v),
-                               pool_grant_started(v), pool_grant_running(v));
-    } while (!atomic_compare_exchange_weak_explicit(w->grant, &v, next, memory_order_acq_rel,
-                                                    memory_order_relaxed));
-    pool_wire_detach out = { .epoch = pool_grant_epoch(next), .started = pool_grant_started(next) };
+    uint64_t v = sri_worker_take_back(w);
+    pool_wire_detach out = { .epoch = pool_grant_epoch(v), .started = pool_grant_started(v) };
     if (!w->ended)
         SERRY_IGNORE(sri_service_post(w->pool, POOL_OP_DETACH, &out, sizeof out, NULL, 0));
+    SRI_POINT(108);
 }
 
-void sri_workers_suspend(void)
+void sri_workers_suspend(const sri_worker *but)
 {
     sri_worker *w;
     DL_FOREACH(workers, w) {
-        if (!w->attached && w->suspended == 0)
+        if (w == but || (!w->attached && w->suspended == 0))
             continue;
         sri_worker_detach(w);
         w->suspended++;
     }
 }
 
-void sri_workers_resume(void)
+void sri_workers_resume(const sri_worker *but)
 {
     sri_worker *w;
     DL_FOREACH(workers, w)
-        if (w->suspended > 0 && --w->suspended == 0)
+        if (w != but && w->suspended > 0 && --w->suspended == 0)
             sri_worker_attach(w);
 }
 
 static bool worker_has_news(void *ctx)
 {
     const sri_worker *w = ctx;
-    return w->inbox || w->ended;
+    return w->inbox || w->ended || sri_care_pending();
 }
 
 int sri_pool_worker_main(const void *arg, size_t len)
@@ -282,6 +297,7 @@ int sri_pool_worker_main(const void *arg, size_t len)
             SERRY_IGNORE(sri_wait_until(worker_has_news, w, SRI_NEVER, &why));
             if (w->inbox)
                 sri_worker_run(w);
+            sri_care_run();
         }
         sri_worker_close(w);
     }

@@ -29,6 +29,9 @@ typedef struct sri_worker {
     struct sri_worker *prev, *next; /* of this process */
     uint64_t pool;
     pool_role role;
+    int workers;           /* of the pool */
+    serry_pool *guest;     /* by which its tasks give tasks; NULL: not yet, or this is the owner */
+    unsigned holds;        /* tasks on the stack of its thread that have waited for others */
     sri_atomic_u64 *grant; /* the grant word: shared with the home, or .own */
     sri_atomic_u64 own;
     bool attached;
@@ -39,14 +42,42 @@ typedef struct sri_worker {
     worker_chunk *current;
     worker_chunk *spare; /* to be used again, a few */
     unsigned spares;
-    sri_buffer out; /* a message of results: pool_wire_results and runs */
-    size_t run_at;  /* where the open run's head is; SIZE_MAX: none is open */
-    sri_ns mark;    /* the time spent in tasks counts from here */
-    sri_ns flushed; /* when results were last sent, or work began after a pause */
-    unsigned stride; /* tasks between looks at the clock */
+    sri_buffer out;   /* a message of results: pool_wire_results and runs */
+    size_t run_at;    /* where the open run's head is; SIZE_MAX: none is open */
+    sri_ns mark;      /* the time spent in tasks counts from here */
+    sri_ns flushed;   /* when results were last sent, or work began after a pause */
+    unsigned stride;  /* tasks between looks at the clock */
     uint8_t *scratch; /* an aligned copy of one item */
     size_t scratch_cap;
 } sri_worker;
+
+/* A task under way. */
+struct serry_task {
+    sri_worker *w;
+    worker_chunk *chunk;
+    size_t index;
+    serry_err err; /* a result that could not be kept; the text says why */
+    size_t at;     /* where its result is in w->out; 0: none, or it is in .kept */
+    size_t len;
+    char *text;     /* why it failed */
+    uint32_t level; /* tasks that are held below it at its worker */
+    /* of one that has waited for tasks of its own, which goes its own way from then on */
+    bool held;
+    uint8_t *kept; /* its result; NULL: none */
+    sri_ns spent;  /* before it waited */
+};
+
+/* The task that this thread runs; NULL: none. A fresh copy of the process runs none. */
+serry_task *sri_task_here(void);
+void sri_task_set_here(serry_task *t);
+
+/* ---- pool_hold.c: a task of this thread waits for tasks of its own pool; others run meanwhile.
+ * False: it is to wait without that. */
+bool sri_task_hold(serry_task *t);
+void sri_task_resume(serry_task *t);
+/* The result of a task that was held. */
+serry_err sri_task_keep(serry_task *t, const void *out, size_t len);
+void sri_task_send_late(serry_task *t, int code);
 
 /* Says hello to a pool and runs its initializer. Nothing comes before attach. */
 serry_err sri_worker_open(uint64_t pool, pool_role role, sri_worker **w);
@@ -57,10 +88,9 @@ void sri_worker_attach(sri_worker *w);
 /* Gives back what is not begun. */
 void sri_worker_detach(sri_worker *w);
 
-static inline bool sri_worker_ready(const sri_worker *w)
-{
-    return w->inbox && !w->busy;
-}
+/* Has it a chunk that this thread may run? While its tasks wait, only the thread that they are on.
+ */
+bool sri_worker_ready(const sri_worker *w);
 
 /* Runs one chunk of a ready worker and sends its results, at the latest when no other is here. */
 void sri_worker_run(sri_worker *w);
@@ -70,9 +100,15 @@ void sri_worker_feed(uint64_t pool, const uint8_t *bytes, size_t len);
 /* The pool was destroyed; 0: this process is a fresh copy and works for nobody. */
 void sri_worker_forget(uint64_t pool);
 
-/* The pool whose task this thread runs; 0: none. A fresh copy of the process runs none. */
+/* The pool whose task this thread runs; 0: none. */
 uint64_t sri_worker_pool_here(void);
-void sri_worker_leave_pool(void);
+
+/* Takes back by its own hand what it has not begun: the grant word from then on. */
+uint64_t sri_worker_take_back(sri_worker *w);
+void sri_worker_pause(sri_worker *w);
+
+/* What is said of a task that failed; buf is room for it. */
+const char *sri_task_why(const serry_task *t, int code, char *buf, size_t cap);
 
 /* Sends the results there are. From here on a death costs no task an attempt. */
 void sri_worker_flush(sri_worker *w);
@@ -80,10 +116,10 @@ void sri_worker_free_chunk(sri_worker *w, worker_chunk *c);
 /* Into the core again after code of the user. */
 void sri_worker_enter_again(void);
 
-/* This thread, in a task, is about to wait for a pool of its own: what other pools have sent ahead
- * goes back to them, lest they wait for us. */
-void sri_workers_suspend(void);
-void sri_workers_resume(void);
+/* This thread, in a task, is about to wait: what pools (save that of one worker, or NULL) have sent
+ * ahead goes back to them, lest they wait for us. */
+void sri_workers_suspend(const sri_worker *but);
+void sri_workers_resume(const sri_worker *but);
 
 /* What a worker process runs, a serry_process_fn: arg is the pool's id. */
 int sri_pool_worker_main(const void *arg, size_t len);

@@ -1,0 +1,221 @@
+/* patterns/event.c: the public calls. Whether it is set is read from its word, where there is one;
+ * who waits looks at it for a while before it asks the home to be told. */
+#include <serry/event.h>
+
+#include "base/point.h"
+#include "core/service.h"
+#include "core/wait.h"
+#include "patterns/event_wire.h"
+#include "patterns/local.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+/* How long one looks: shorter than a wait stays awake. */
+#define EVENT_LINGER SRI_US(180)
+
+typedef struct event_local {
+    sri_local local;
+    bool opened;
+    sri_atomic_u64 *word; /* NULL: no shared words */
+} event_local;
+
+static sri_locals events = { .size = sizeof(event_local) };
+
+void event_forget(uint64_t object)
+{
+    sri_locals_forget(&events, object);
+}
+
+/* ---- an event as this member knows it ---- */
+
+static serry_err event_open(event_local *l)
+{
+    event_wire_opened out = { 0 };
+    sri_reply reply = { 0 };
+    serry_err e = sri_service_call(l->local.id, EVENT_OP_OPEN, NULL, 0, NULL, 0, &reply, SRI_NEVER);
+    if (e == SERRY_OK && reply.len != sizeof out)
+        e = sri_fail(SERRY_EINTERNAL, "the answer to an open has %zu bytes", reply.len);
+    if (e == SERRY_OK)
+        memcpy(&out, reply.bytes, sizeof out);
+    sri_reply_fini(&reply);
+    SRI_TRY(e);
+    sri_transport *t = sri_world.transport;
+    sri_atomic_u64 *word = out.shared ? t->ops->cell(t, out.word) : NULL;
+    if (out.shared && !word)
+        return sri_fail(SERRY_EINTERNAL, "there is no cell %u", out.word);
+    l->word = word;
+    l->opened = true;
+    return SERRY_OK;
+}
+
+/* The caller is one of its users until event_leave. */
+static serry_err event_use(uint64_t id, event_local **out)
+{
+    sri_local *base;
+    SRI_TRY(sri_service_check(id, SRI_TYPE_EVENT));
+    SRI_TRY(sri_local_use(&events, id, &base));
+    event_local *l = (event_local *)base;
+    if (!l->opened) {
+        serry_err e = event_open(l);
+        if (e != SERRY_OK) {
+            if (base->users == 1 && !base->destroyed)
+                sri_locals_forget(&events, id);
+            sri_local_leave(&events, base);
+            return e;
+        }
+    }
+    *out = l;
+    return SERRY_OK;
+}
+
+static void event_leave(event_local *l)
+{
+    sri_local_leave(&events, &l->local);
+}
+
+/* SERRY_EHANDLE: the word is not this event's any more. */
+static serry_err event_look(const event_local *l, uint64_t *word)
+{
+    *word = atomic_load_explicit(l->word, memory_order_acquire);
+    if (l->local.destroyed || !event_word_names(*word, l->local.id))
+        return sri_fail(SERRY_EHANDLE, "the event was destroyed");
+    return SERRY_OK;
+}
+
+/* ---- waiting and asking ---- */
+
+typedef struct event_watch {
+    const event_local *l;
+    uint64_t began; /* the word then */
+} event_watch;
+
+static bool event_over(void *ctx)
+{
+    const event_watch *w = ctx;
+    uint64_t word = atomic_load_explicit(w->l->word, memory_order_acquire);
+    return word != w->began || w->l->local.destroyed;
+}
+
+static serry_err event_wait_entered(event_local *l, sri_ns deadline)
+{
+    event_watch w = { .l = l };
+    if (l->word) {
+        uint64_t word;
+        SRI_TRY(event_look(l, &w.began));
+        if (w.began & 1)
+            return SERRY_OK;
+        sri_ns until = deadline ? sri_now() + EVENT_LINGER : 0;
+        if (deadline)
+            (void)sri_wait_until(event_over, &w, until < deadline ? until : deadline, NULL);
+        SRI_TRY(event_look(l, &word));
+        if (event_word_lets_go(word, w.began))
+            return SERRY_OK;
+        if (until >= deadline)
+            return sri_fail(SERRY_ETIMEDOUT, "the event is clear");
+    }
+    SRI_POINT(50);
+    serry_err e = sri_service_call(l->local.id, EVENT_OP_WAIT, &w.began,
+                                   l->word ? sizeof w.began : 0, NULL, 0, NULL, deadline);
+    SRI_POINT(51);
+    return e;
+}
+
+static serry_err event_ask(event_local *l, bool *set)
+{
+    uint64_t answer = 0;
+    if (l->word) {
+        SRI_TRY(event_look(l, &answer));
+        *set = answer & 1;
+        return SERRY_OK;
+    }
+    sri_reply reply = { 0 };
+    serry_err e =
+        sri_service_call(l->local.id, EVENT_OP_IS_SET, NULL, 0, NULL, 0, &reply, SRI_NEVER);
+    if (e == SERRY_OK && reply.len != sizeof answer)
+        e = sri_fail(SERRY_EINTERNAL, "the state of an event has %zu bytes", reply.len);
+    if (e == SERRY_OK)
+        memcpy(&answer, reply.bytes, sizeof answer);
+    sri_reply_fini(&reply);
+    *set = answer;
+    return e;
+}
+
+/* An operation without bytes. */
+static serry_err event_call(serry_event ev, uint16_t op)
+{
+    SRI_TRY(sri_enter());
+    serry_err e = sri_service_check(ev.id, SRI_TYPE_EVENT);
+    if (e == SERRY_OK) {
+        SRI_POINT(52);
+        e = sri_service_call(ev.id, op, NULL, 0, NULL, 0, NULL, SRI_NEVER);
+        SRI_POINT(53);
+    }
+    sri_leave();
+    return e;
+}
+
+/* ---- the public calls ---- */
+
+serry_err serry_event_create(serry_event *e, const serry_event_options *o)
+{
+    if (!e)
+        return sri_fail(SERRY_EINVAL, "no place for the handle");
+    serry_event_options none = { 0 };
+    if (!o)
+        o = &none;
+    SRI_TRY(sri_enter());
+    serry_err err = sri_service_create(SRI_TYPE_EVENT, o->name, o->node, NULL, 0, &e->id);
+    sri_leave();
+    return err;
+}
+
+serry_err serry_event_set(serry_event e)
+{
+    return event_call(e, EVENT_OP_SET);
+}
+
+serry_err serry_event_clear(serry_event e)
+{
+    return event_call(e, EVENT_OP_CLEAR);
+}
+
+bool serry_event_is_set(serry_event e)
+{
+    event_local *l;
+    bool set = false;
+    if (sri_enter() != SERRY_OK)
+        return false;
+    if (event_use(e.id, &l) == SERRY_OK) {
+        bool answer = false;
+        set = event_ask(l, &answer) == SERRY_OK && answer;
+        event_leave(l);
+    }
+    sri_leave();
+    return set;
+}
+
+serry_err serry_event_wait(serry_event e, double timeout)
+{
+    sri_ns deadline;
+    event_local *l;
+    SRI_TRY(sri_deadline(timeout, &deadline));
+    SRI_TRY(sri_enter());
+    serry_err err = event_use(e.id, &l);
+    if (err == SERRY_OK) {
+        err = event_wait_entered(l, deadline);
+        event_leave(l);
+    }
+    sri_leave();
+    return err;
+}
+
+serry_err serry_event_destroy(serry_event e)
+{
+    SRI_TRY(sri_enter());
+    serry_err err = sri_service_check(e.id, SRI_TYPE_EVENT);
+    if (err == SERRY_OK)
+        err = sri_service_destroy(e.id);
+    sri_leave();
+    return err;
+}
