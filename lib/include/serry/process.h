@@ -33,9 +33,6 @@ typedef struct serry_process {
     uint64_t id;
 } serry_process;
 
-/* For options' .node: the k-th node of the world. 0 is here, SERRY_ANY any of them. */
-#define SERRY_NODE(k) ((k) + 1)
-
 typedef struct serry_process_options {
     const char *name; /* up to 63 bytes; NULL: "Process-1", "Process-1:2", ... */
     bool daemon;      /* ended when its parent ends; may not start processes itself */

@@ -28,6 +28,8 @@ extern "C" {
 
 /* Any source, any tag, any node, any owner. */
 #define SERRY_ANY (-1)
+/* For options' .node: the k-th node of the world. 0 is here, SERRY_ANY any of them. */
+#define SERRY_NODE(k) ((k) + 1)
 /* The peer that is not there: sending to it and receiving from it do nothing and succeed. */
 #define SERRY_NONE (-2)
 

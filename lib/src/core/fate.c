@@ -39,8 +39,8 @@ serry_err sri_match_fail_gone(int rank)
         return sri_fail(SERRY_EDIED, "the started process of rank %d has ended", rank);
     if (p->code < 0)
         return sri_fail(SERRY_EDIED, "rank %d was killed by signal %d", rank, -p->code);
-    return sri_fail(SERRY_EDIED, "rank %d ended with exit code %d and without finalizing", rank,
-                    p->code);
+    return sri_fail(SERRY_EDIED, "rank %d ended with exit code %d and without %s", rank, p->code,
+                    rank < sri_world.size ? "finalizing" : "returning from its function");
 }
 
 serry_err sri_match_fail_lost(void)

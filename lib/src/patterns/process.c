@@ -129,6 +129,7 @@ static serry_err process_by_agent(sri_agent_started *started, serry_process_fn f
     memcpy(&any, &fn, sizeof any);
     SRI_TRY(sri_fnref_of(any, &args.fn));
     SRI_TRY(process_lend_streams());
+    fflush(NULL); /* what was printed before comes before what the child prints */
     SRI_TRY(sri_service_call(SRI_SERVICE_AGENT, SRI_AGENT_START, &args, sizeof args, arg, len, &reply,
                              SRI_NEVER));
     serry_err e = SERRY_OK;

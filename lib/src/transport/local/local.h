@@ -28,7 +28,7 @@ typedef struct sri_packet_head {
 #define SRI_PACKET_MARK 0x5352u
 #define SRI_PACKET_MAX (sizeof(sri_packet_head) + 16384)
 
-#define SRI_JOIN_VERSION 1u
+#define SRI_JOIN_VERSION 2u
 
 typedef enum sri_join_role {
     SRI_JOIN_MEMBER = 1,
