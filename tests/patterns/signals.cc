@@ -1,4 +1,4 @@
-// ctest: timeout=180
+// ctest: slow processors=1 timeout=180
 /* Signals of the program: its handlers run, a thousand times a second, and no call of serry ends,
  * fails or comes late because of that. And handlers in started processes, reached by
  * serry_process_signal, alarm and pause. */

@@ -1,4 +1,4 @@
-// ctest: timeout=120
+// ctest: processors=1 timeout=120
 /* Subprocesses that are talked to: any amount, in any order, with an end to each wait. */
 #include "patterns/subprocess_test.h"
 

@@ -1,3 +1,4 @@
+// ctest: slow processors=1 timeout=120
 /* tutorials.cc: each program of apps/tutorials, started in each way, prints what its comment
  * promises. */
 // ctest: timeout=120
