@@ -30,18 +30,9 @@ void condition_forget(uint64_t object)
 
 static serry_err condition_open(condition_local *c)
 {
-    condition_wire_opened out = { 0 };
-    sri_reply reply = { 0 };
-    serry_err e =
-        sri_service_call(c->local.id, CONDITION_OP_OPEN, NULL, 0, NULL, 0, &reply, SRI_NEVER);
-    if (e == SERRY_OK && reply.len != sizeof out)
-        e = sri_fail(SERRY_EINTERNAL, "the answer to an open has %zu bytes", reply.len);
-    if (e == SERRY_OK)
-        memcpy(&out, reply.bytes, sizeof out);
-    sri_reply_fini(&reply);
-    SRI_TRY(e);
-    sri_transport *t = sri_world.transport;
-    c->word = out.shared ? t->ops->cell(t, out.cell) : NULL;
+    condition_wire_opened out;
+    SRI_TRY(sri_local_open(&c->local, CONDITION_OP_OPEN, NULL, 0, &out, sizeof out));
+    SRI_TRY(sri_local_word(out.shared, out.cell, &c->word));
     c->lock = out.lock;
     c->open = true;
     return SERRY_OK;
@@ -59,9 +50,7 @@ static serry_err condition_use(uint64_t id, condition_local **out)
         *out = c;
         return SERRY_OK;
     }
-    if (base->users == 1 && !base->destroyed)
-        sri_locals_forget(&conditions, id);
-    sri_local_leave(&conditions, base);
+    sri_local_give_up(&conditions, base);
     return e;
 }
 

@@ -31,20 +31,9 @@ void event_forget(uint64_t object)
 
 static serry_err event_open(event_local *l)
 {
-    event_wire_opened out = { 0 };
-    sri_reply reply = { 0 };
-    serry_err e = sri_service_call(l->local.id, EVENT_OP_OPEN, NULL, 0, NULL, 0, &reply, SRI_NEVER);
-    if (e == SERRY_OK && reply.len != sizeof out)
-        e = sri_fail(SERRY_EINTERNAL, "the answer to an open has %zu bytes", reply.len);
-    if (e == SERRY_OK)
-        memcpy(&out, reply.bytes, sizeof out);
-    sri_reply_fini(&reply);
-    SRI_TRY(e);
-    sri_transport *t = sri_world.transport;
-    sri_atomic_u64 *word = out.shared ? t->ops->cell(t, out.word) : NULL;
-    if (out.shared && !word)
-        return sri_fail(SERRY_EINTERNAL, "there is no cell %u", out.word);
-    l->word = word;
+    event_wire_opened out;
+    SRI_TRY(sri_local_open(&l->local, EVENT_OP_OPEN, NULL, 0, &out, sizeof out));
+    SRI_TRY(sri_local_word(out.shared, out.word, &l->word));
     l->opened = true;
     return SERRY_OK;
 }
@@ -59,9 +48,7 @@ static serry_err event_use(uint64_t id, event_local **out)
     if (!l->opened) {
         serry_err e = event_open(l);
         if (e != SERRY_OK) {
-            if (base->users == 1 && !base->destroyed)
-                sri_locals_forget(&events, id);
-            sri_local_leave(&events, base);
+            sri_local_give_up(&events, base);
             return e;
         }
     }

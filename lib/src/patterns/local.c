@@ -2,8 +2,10 @@
 #include "patterns/local.h"
 
 #include "base/error.h"
+#include "core/service.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void *sri_local_find(sri_locals *t, uint64_t id)
 {
@@ -57,6 +59,33 @@ void sri_local_leave(sri_locals *t, sri_local *l)
 {
     if (--l->users == 0 && l->destroyed)
         local_free(t, l);
+}
+
+serry_err sri_local_open(const sri_local *l, uint16_t op, const void *args, size_t args_len,
+                         void *out, size_t len)
+{
+    sri_reply reply = { 0 };
+    serry_err e = sri_service_call(l->id, op, args, args_len, NULL, 0, &reply, SRI_NEVER);
+    if (e == SERRY_OK && reply.len != len)
+        e = sri_fail(SERRY_EINTERNAL, "the answer to an open has %zu bytes", reply.len);
+    if (e == SERRY_OK)
+        memcpy(out, reply.bytes, len);
+    sri_reply_fini(&reply);
+    return e;
+}
+
+serry_err sri_local_word(bool shared, uint32_t number, sri_atomic_u64 **word)
+{
+    sri_transport *t = sri_world.transport;
+    *word = shared ? t->ops->cell(t, number) : NULL;
+    return shared && !*word ? sri_fail(SERRY_EINTERNAL, "there is no cell %u", number) : SERRY_OK;
+}
+
+void sri_local_give_up(sri_locals *t, sri_local *l)
+{
+    if (l->users == 1 && !l->destroyed)
+        sri_locals_forget(t, l->id);
+    sri_local_leave(t, l);
 }
 
 void sri_locals_forget(sri_locals *t, uint64_t id)

@@ -6,6 +6,8 @@
 
 #include "base/hash.h"
 
+#include "transport/transport.h"
+
 #include <serry/world.h>
 
 typedef struct sri_local {
@@ -29,6 +31,16 @@ void *sri_local_find(sri_locals *t, uint64_t id);
  * sri_local_leave. */
 serry_err sri_local_use(sri_locals *t, uint64_t id, sri_local **out);
 void sri_local_leave(sri_locals *t, sri_local *l);
+
+/* Asks the home for what a member keeps: the answer to op, of exactly len bytes. */
+serry_err sri_local_open(const sri_local *l, uint16_t op, const void *args, size_t args_len,
+                         void *out, size_t len);
+
+/* The word of that number, if the home says that there is a shared one; else NULL. */
+serry_err sri_local_word(bool shared, uint32_t number, sri_atomic_u64 **word);
+
+/* Leaves a record that could not be opened, and drops it unless others use it. */
+void sri_local_give_up(sri_locals *t, sri_local *l);
 
 /* For .forget of the class: the object is destroyed, or (id 0) this is a fresh copy of another
  * process, in which no thread uses any. */

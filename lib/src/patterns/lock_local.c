@@ -12,20 +12,9 @@ sri_locals lock_locals = { .size = sizeof(lock_local) };
 
 static serry_err local_open(lock_local *l)
 {
-    lock_wire_opened out = { 0 };
-    sri_reply reply = { 0 };
-    serry_err e = sri_service_call(l->local.id, LOCK_OP_OPEN, NULL, 0, NULL, 0, &reply, SRI_NEVER);
-    if (e == SERRY_OK && reply.len != sizeof out)
-        e = sri_fail(SERRY_EINTERNAL, "the answer to an open has %zu bytes", reply.len);
-    if (e == SERRY_OK)
-        memcpy(&out, reply.bytes, sizeof out);
-    sri_reply_fini(&reply);
-    SRI_TRY(e);
-    sri_transport *t = sri_world.transport;
-    sri_atomic_u64 *word = out.shared ? t->ops->cell(t, out.cell) : NULL;
-    if (out.shared && !word)
-        return sri_fail(SERRY_EINTERNAL, "there is no cell %u", out.cell);
-    l->word = word;
+    lock_wire_opened out;
+    SRI_TRY(sri_local_open(&l->local, LOCK_OP_OPEN, NULL, 0, &out, sizeof out));
+    SRI_TRY(sri_local_word(out.shared, out.cell, &l->word));
     l->free = lock_word_free(l->local.id);
     l->mine = lock_word(l->local.id, sri_world.rank);
     l->recursive = out.recursive;
@@ -42,9 +31,7 @@ serry_err lock_local_use(uint64_t id, lock_local **out)
     if (!l->open) {
         serry_err e = local_open(l);
         if (e != SERRY_OK) {
-            if (base->users == 1 && !base->destroyed && !l->open)
-                sri_locals_forget(&lock_locals, id);
-            sri_local_leave(&lock_locals, base);
+            sri_local_give_up(&lock_locals, base);
             return e;
         }
     }

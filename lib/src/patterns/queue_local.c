@@ -20,20 +20,10 @@ static sri_locals queues = { .size = sizeof(queue_local), .fini = local_fini };
 static serry_err local_open(queue_local *l, int role)
 {
     queue_wire_open in = { .role = (uint32_t)role };
-    queue_wire_opened out = { 0 };
-    sri_reply reply = { 0 };
-    serry_err e = sri_service_call(l->local.id, QUEUE_OP_OPEN, &in, sizeof in, NULL, 0, &reply,
-                                   SRI_NEVER);
-    if (e == SERRY_OK && reply.len != sizeof out)
-        e = sri_fail(SERRY_EINTERNAL, "the answer to an open has %zu bytes", reply.len);
-    if (e == SERRY_OK)
-        memcpy(&out, reply.bytes, sizeof out);
-    sri_reply_fini(&reply);
-    SRI_TRY(e);
-    sri_transport *t = sri_world.transport;
-    sri_atomic_u64 *cell = out.shared ? t->ops->cell(t, out.cell) : NULL;
-    if (out.shared && !cell)
-        return sri_fail(SERRY_EINTERNAL, "there is no cell %u", out.cell);
+    queue_wire_opened out;
+    sri_atomic_u64 *cell;
+    SRI_TRY(sri_local_open(&l->local, QUEUE_OP_OPEN, &in, sizeof in, &out, sizeof out));
+    SRI_TRY(sri_local_word(out.shared, out.cell, &cell));
     l->capacity = out.capacity;
     l->closed |= out.closed;
     if (role == QUEUE_WRITER && !l->writes) {

@@ -69,20 +69,9 @@ static inline bool sem_give(sem_local *l, bool *waited)
 
 static serry_err sem_open(sem_local *l)
 {
-    sem_wire_opened out = { 0 };
-    sri_reply reply = { 0 };
-    serry_err e = sri_service_call(l->local.id, SEM_OP_OPEN, NULL, 0, NULL, 0, &reply, SRI_NEVER);
-    if (e == SERRY_OK && reply.len != sizeof out)
-        e = sri_fail(SERRY_EINTERNAL, "the answer to an open has %zu bytes", reply.len);
-    if (e == SERRY_OK)
-        memcpy(&out, reply.bytes, sizeof out);
-    sri_reply_fini(&reply);
-    SRI_TRY(e);
-    sri_transport *t = sri_world.transport;
-    sri_atomic_u64 *cell = out.shared ? t->ops->cell(t, out.cell) : NULL;
-    if (out.shared && !cell)
-        return sri_fail(SERRY_EINTERNAL, "there is no cell %u", out.cell);
-    l->cell = cell;
+    sem_wire_opened out;
+    SRI_TRY(sri_local_open(&l->local, SEM_OP_OPEN, NULL, 0, &out, sizeof out));
+    SRI_TRY(sri_local_word(out.shared, out.cell, &l->cell));
     l->tag = sri_handle_tag(l->local.id);
     l->opened = true;
     return SERRY_OK;
@@ -108,9 +97,7 @@ static serry_err sem_use(uint64_t id, sem_local **out)
     SRI_TRY(sri_local_use(&semaphores, id, &base));
     serry_err e = sem_ready((sem_local *)base);
     if (e != SERRY_OK) {
-        if (base->users == 1 && !base->destroyed)
-            sri_locals_forget(&semaphores, id);
-        sri_local_leave(&semaphores, base);
+        sri_local_give_up(&semaphores, base);
         return e;
     }
     *out = (sem_local *)base;
