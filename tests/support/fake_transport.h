@@ -4,6 +4,7 @@
 #ifndef SERRY_TEST_FAKE_TRANSPORT_H
 #define SERRY_TEST_FAKE_TRANSPORT_H
 
+#include "agent/protocol.h"
 #include "core/core.h"
 #include "core/message.h"
 #include "core/progress.h"
@@ -170,9 +171,21 @@ private:
 
     static FakeTransport &of(sri_transport *t) { return *reinterpret_cast<Base *>(t)->self; }
 
+    /* The agent of a world in which nothing was ever started or created. */
+    sri_sent agent_refuses(const sri_frame *f)
+    {
+        sri_request_head head = {};
+        memcpy(&head, f->head, sizeof head);
+        if (f->kind == SRI_KIND_REQUEST && head.number != 0)
+            arrive(SRI_AGENT, SRI_KIND_REPLY, head.number | uint64_t{ SERRY_EHANDLE } << 32, "none");
+        return SRI_SENT;
+    }
+
     static sri_sent send(sri_transport *t, int peer, const sri_frame *f)
     {
         FakeTransport &me = of(t);
+        if (peer == SRI_AGENT)
+            return me.agent_refuses(f);
         if (!me.present.count(peer))
             return SRI_GONE;
         if (me.limited.count(peer))

@@ -28,8 +28,7 @@ static bool fate_is_known(void *rank)
 
 serry_err sri_match_fail_gone(int rank)
 {
-    if (rank < sri_world.size)
-        SERRY_IGNORE(sri_wait_until(fate_is_known, &rank, sri_now() + FATE_NEWS, NULL));
+    SERRY_IGNORE(sri_wait_until(fate_is_known, &rank, sri_now() + FATE_NEWS, NULL));
     sri_peer *p = sri_peer_known(rank);
     if (!p || !p->gone)
         return sri_fail(SERRY_EDIED, "rank %d has died or left", rank);

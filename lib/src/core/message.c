@@ -63,24 +63,6 @@ static inline sri_waiting message_why(sri_context c, sri_wait_kind kind, int pee
                           .object = (uint32_t)tag };
 }
 
-/* The transport knows no such peer. */
-static serry_err message_unknown(int rank)
-{
-    if (rank >= sri_world.size && !sri_message_peer_gone(rank))
-        sri_progress(); /* news of its end may be waiting */
-    if (rank >= sri_world.size && !sri_message_peer_gone(rank))
-        return sri_fail(SERRY_EINVAL, "rank %d is not in the world: %d were launched", rank,
-                        sri_world.size);
-    return sri_match_fail_gone(rank);
-}
-
-/* What a send tells its caller. One of a collective may have failed for want of somebody else. */
-static serry_err message_sent(const sri_request *r)
-{
-    bool unknown = r->error == SERRY_EDIED && r->context == SRI_CONTEXT_USER;
-    return unknown ? message_unknown(r->peer) : sri_request_result(r);
-}
-
 static serry_err message_send_slowly(sri_context c, sri_peer *p, int tag, const void *buf,
                                      size_t len)
 {
@@ -92,7 +74,7 @@ static serry_err message_send_slowly(sri_context c, sri_peer *p, int tag, const 
         sri_waiting why = message_why(c, SRI_WAIT_SEND, p->rank, tag);
         SRI_TRY(sri_wait(&gate.open, SRI_NEVER, &why));
     }
-    return message_sent(&r);
+    return sri_request_result(&r);
 }
 
 serry_err sri_message_send(sri_context c, int dest, int tag, const void *buf, size_t len)
@@ -190,7 +172,7 @@ serry_err sri_message_sendrecv(sri_context c, int dest, int send_tag, const void
             return message_received(&recv, status);
     }
     if (send.error != SERRY_OK)
-        return message_sent(&send);
+        return sri_request_result(&send);
     return message_received(&recv, status);
 }
 
@@ -216,7 +198,7 @@ serry_err sri_message_isend(sri_context c, serry_request *r, int dest, int tag, 
     message_fill(q, c, dest, tag, len, NULL);
     q->buf.from = buf;
     if (sri_output_send(p, q) && q->error != SERRY_OK) {
-        serry_err e = message_sent(q);
+        serry_err e = sri_request_result(q);
         sri_request_release(id);
         return e;
     }

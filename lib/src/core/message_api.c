@@ -43,22 +43,14 @@ static serry_err api_ask(int rank)
     return e;
 }
 
-/* Beyond the launched ranks are those of started processes. A started process has not been told of
- * those who went before it came. */
-static serry_err api_check_started(const char *what, int rank)
+/* Beyond the launched ranks are those of started processes. What this process has heard of them is
+ * no answer: it may know that a lane has ended, and not yet why, or have come after their end. */
+serry_err sri_message_check_rank(const char *what, int rank)
 {
     if (rank < 0)
         return api_bad_rank(what, rank);
     if (rank == sri_world.rank || sri_peer_known(rank))
         return SERRY_OK;
-    sri_transport *t = sri_world.transport;
-    if (sri_world.parent < 0 && !t->ops->present(t, rank)) {
-        sri_progress(); /* news of its beginning or end may be waiting */
-        if (sri_peer_known(rank))
-            return SERRY_OK;
-        if (!t->ops->present(t, rank))
-            return api_no_such_rank(rank);
-    }
     return api_ask(rank);
 }
 
@@ -73,14 +65,14 @@ static inline serry_err api_check_dest(int dest)
 {
     if (api_is_launched(dest) || dest == SERRY_NONE)
         return SERRY_OK;
-    return api_check_started("dest", dest);
+    return sri_message_check_rank("dest", dest);
 }
 
 static inline serry_err api_check_source(int source)
 {
     if (api_is_launched(source) || source == SERRY_NONE || source == SERRY_ANY)
         return SERRY_OK;
-    return api_check_started("source", source);
+    return sri_message_check_rank("source", source);
 }
 
 static serry_err api_bad_tag(int tag)

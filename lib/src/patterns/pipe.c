@@ -158,16 +158,14 @@ serry_err serry_conn_give(serry_conn c, int rank)
     pipe_local *l;
     SRI_TRY(sri_enter());
     serry_err e = pipe_check(c);
-    if (e == SERRY_OK && rank < 0)
-        e = sri_fail(SERRY_EINVAL, "%d is not a rank", rank);
+    if (e == SERRY_OK)
+        e = sri_message_check_rank("the new owner", rank);
     if (e == SERRY_OK)
         e = pipe_local_know(c.id, &l);
     if (e == SERRY_OK) {
         e = pipe_give_asked(l, rank);
         pipe_local_leave(l);
     }
-    if (e == SERRY_EDIED && rank >= sri_world.size && !sri_message_peer_gone(rank))
-        e = sri_fail(SERRY_EINVAL, "rank %d is not in the world", rank);
     sri_leave();
     return e;
 }
