@@ -384,6 +384,9 @@ void sri_agent_run(sri_agent *a)
     while (!a->stop && a->alive > 0) {
         bool any = agent_round(a);
         if (__builtin_expect(a->objects_due, 0)) {
+            /* A round of polling is one in which all that has been sent is looked at. */
+            if (a->host->by_socket)
+                agent_look(a, 0);
             agent_objects_tick(a, 1);
             any = true;
         }

@@ -93,6 +93,7 @@ typedef struct sri_host_ops {
 struct sri_host {
     sri_transport transport; /* .rank is SRI_AGENT */
     const sri_host_ops *ops;
+    bool by_socket; /* all frames come by .readable, none by .poll */
 };
 
 serry_err sri_host_create_shm(sri_host **h, int size, const sri_sink *sink);

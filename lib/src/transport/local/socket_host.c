@@ -485,6 +485,7 @@ serry_err sri_host_create_socket(sri_host **h, int size, const sri_sink *sink)
                                          .frame_max = SRI_SOCKET_FRAME_MAX,
                                          .rank = SRI_AGENT, .size = size };
     s->host.ops = &host_ops;
+    s->host.by_socket = true;
     *h = &s->host;
     return SERRY_OK;
 }
