@@ -5,6 +5,7 @@
 #ifndef SRI_AGENT_H
 #define SRI_AGENT_H
 
+#include "agent/link.h"
 #include "base/clock.h"
 #include "transport/transport.h"
 
@@ -27,6 +28,8 @@ typedef struct sri_agent_options {
     int size;            /* launched ranks of the world */
     sri_lanes lanes;
     uint64_t max_message; /* bytes */
+    sri_places places;   /* what it points to must stay; .nodes 0 or 1: the only node */
+    sri_links *links;    /* to the other nodes' agents, open; NULL: the only node. Taken on success */
     bool direct;         /* rank 0 was started by hand: it is told when the agent dies, not killed;
                             and if it ends without being released, so does everything else */
     /* All below may be NULL. */

@@ -12,6 +12,7 @@
 #define SRI_CORE_H
 
 #include "base/clock.h"
+#include "transport/places.h"
 #include "transport/transport.h"
 
 #include <serry/world.h>
@@ -34,6 +35,7 @@ typedef struct sri_core {
     bool daemon;
     bool finalizing; /* arrived in serry_finalize */
     uint64_t max_message; /* bytes */
+    sri_places places;    /* .nodes is 1 at least */
 } sri_core;
 
 /* Valid while sri_is_member(). */

@@ -86,12 +86,12 @@ int serry_size(void)
 
 int serry_node(void)
 {
-    return sri_is_member() ? 0 : -1;
+    return sri_is_member() ? sri_world.places.node : -1;
 }
 
 int serry_nodes(void)
 {
-    return sri_is_member() ? 1 : -1;
+    return sri_is_member() ? sri_world.places.nodes : -1;
 }
 
 double serry_time(void)

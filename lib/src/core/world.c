@@ -82,7 +82,8 @@ serry_err sri_world_join(int socket)
     SRI_TRY(sri_local_join(socket, SRI_JOIN_MEMBER, &sri_progress_sink, &t, &w));
     sri_world = (sri_core){ .transport = t, .rank = w.rank, .size = w.size, .parent = w.parent,
                             .process = w.process, .parent_process = w.parent_process,
-                            .daemon = w.daemon, .max_message = w.max_message };
+                            .daemon = w.daemon, .max_message = w.max_message,
+                            .places = { .nodes = 1, .size = w.size } };
     world.released = false;
     sri_log_set_rank(w.rank);
     sri_wait_reset();

@@ -41,7 +41,8 @@ typedef enum sri_kind {
     SRI_KIND_JOIN,        /* joining, before there are lanes */
     SRI_KIND_LANE,        /* socket lanes: asks for, and brings, the socket of a pair */
     SRI_KIND_EVENT,       /* socket lanes: a member's fate, as sri_fate */
-    SRI_KIND_LAST = SRI_KIND_EVENT,
+    SRI_KIND_ROUTE,       /* to and from the agent: a frame of a member of another node, see routed.h */
+    SRI_KIND_LAST = SRI_KIND_ROUTE,
 } sri_kind;
 
 #define SRI_FLAG_MORE 1u       /* the next frame of this kind from this peer continues it */
@@ -99,6 +100,9 @@ typedef struct sri_sink {
     /* Told once for each member and fate, after everything that member had sent here has been
      * delivered. code is the exit code, or -N for signal N. */
     void (*fate)(void *ctx, int rank, sri_fate fate, int code);
+    /* A bulk transfer has ended, well or not; its memory is the caller's again. NULL if the caller never
+     * begins one. */
+    void (*bulk_done)(void *ctx, int peer, uint64_t token, bool sending, bool ok);
 } sri_sink;
 
 /* What a member waits for, published so that others can read it while it sleeps. */
@@ -142,6 +146,16 @@ typedef struct sri_transport_ops {
      * arm; may return early for no reason. Blocks; without the mutex, one thread at a time. Calls
      * nothing back. */
     void (*sleep)(sri_transport *t, sri_ns deadline);
+
+    /* Long bodies, moved as they lie, without cutting and copying, where the transport can do that:
+     * both NULL if not. Peer and token name the transfer, len is the same at both ends; both ends must
+     * begin it, in either order, and own their memory until sink.bulk_done has told of the end, which
+     * comes inside .poll. False: it cannot be begun (the peer is gone, no memory, or this pair has
+     * no such way); nothing is told then. Never block. */
+    bool (*bulk_send)(sri_transport *t, int peer, uint64_t token, const void *bytes, size_t len);
+    bool (*bulk_recv)(sri_transport *t, int peer, uint64_t token, void *bytes, size_t len);
+    /* Is there such a way to this peer? */
+    bool (*bulk)(sri_transport *t, int peer);
 
     /* Makes a thread in sleep return. Never blocks. Any thread, idempotent. */
     void (*wake)(sri_transport *t);
