@@ -91,12 +91,12 @@ Words command(const Scenario &s, const Words &what)
     return argv;
 }
 
-/* In a shell: rank 1 alone under strace, whose arguments follow. */
-Words rank_one(int ranks)
+/* In a shell: rank 1 alone under strace, whose arguments follow; the others run the program as it is. */
+Words rank_one(int ranks, const std::string &program)
 {
     return { serry_command(), "run", "--keep-going", "-n", std::to_string(ranks), "sh", "-c",
              "if [ $SERRY_RANK = 1 ]; then exec \"$@\"; fi; "
-             "exec \"" + program_path("a_little_of_all") + "\" survive",
+             "exec \"" + program + "\" survive",
              "sh" };
 }
 
@@ -112,7 +112,11 @@ Scenario scenario(const std::string &name)
     if (name == "by_agent")
         return { "by_agent", { "env", "SERRY_START=agent" }, { "-f" }, { program } };
     if (name == "rank")
-        return { "rank", rank_one(3), {}, { program, "survive" } };
+        return { "rank", rank_one(3, program), {}, { program, "survive" } };
+    if (name == "sync_rank") {
+        program = program_path("a_little_of_sync");
+        return { "sync_rank", rank_one(3, program), {}, { program, "survive" } };
+    }
     return { "launcher", {}, {}, { serry_command(), "run", "-n", "2", program } };
 }
 
@@ -168,7 +172,7 @@ TEST_P(AtEachCall, SomeoneMayBeKilled)
 INSTANTIATE_TEST_SUITE_P(Strace, AtEachCall,
                          testing::Combine(testing::Values("first_process", "first_of_two",
                                                           "everybody", "by_agent", "rank",
-                                                          "launcher"),
+                                                          "sync_rank", "launcher"),
                                           testing::Values(shm, serry_test::socket)),
                          [](const auto &p) {
                              return std::string(std::get<0>(p.param)) + "_"
