@@ -13,10 +13,16 @@
 
 typedef MPI_Request comm_request;
 
-/* MPI's default error handler ends the program, so its results need no look. */
+/* MPI's default error handler ends the program, so its results need no look. With the thread level
+ * that serry asks for, if BENCH_MPI_LEVEL is "serialized". */
 static inline void comm_init(int *argc, char ***argv)
 {
-    MPI_Init(argc, argv);
+    const char *level = getenv("BENCH_MPI_LEVEL");
+    int got;
+    if (level != NULL && strcmp(level, "serialized") == 0)
+        MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &got);
+    else
+        MPI_Init(argc, argv);
 }
 static inline void comm_finalize(void)
 {

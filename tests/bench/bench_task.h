@@ -1,4 +1,4 @@
-/* The two tasks of the pool workloads: one that does nothing, one that computes for 1 ms. */
+/* The tasks of the pool workloads: one that does nothing, and those that compute for 1 ms. */
 #ifndef BENCH_TASK_H
 #define BENCH_TASK_H
 
@@ -11,6 +11,22 @@ static inline void bench_spin_1ms(void)
 {
     double end = bench_now() + 1e-3;
     while (bench_now() < end)
+        ;
+}
+
+/* Seconds of processor time that this thread has had. */
+static inline double bench_cpu_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* 1 ms of processor time, however long that takes. */
+static inline void bench_burn_1ms(void)
+{
+    double end = bench_cpu_now() + 1e-3;
+    while (bench_cpu_now() < end)
         ;
 }
 

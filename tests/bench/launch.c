@@ -90,6 +90,14 @@ static bool launch_mpich(struct launch *l, int ranks, bool copy)
     return launch_in_path("mpirun.mpich");
 }
 
+/* Each rank is a node, so that all messages go over MPI. */
+static bool launch_serry_over(struct launch *l, const struct figure *f)
+{
+    launch_add_words(l, "env SERRY_NODES=rank");
+    return f->over == PEER_OPENMPI ? launch_openmpi(l, f->ranks, false)
+                                   : launch_mpich(l, f->ranks, false);
+}
+
 static bool launch_serry(struct launch *l, int ranks)
 {
     if (ranks == 0)
@@ -120,7 +128,7 @@ static bool launch_prefix(struct launch *l, const struct figure *f, enum peer p,
     case PEER_SERRY:
     case PEER_MESSAGES:
         *suffix = "_serry";
-        return launch_serry(l, f->ranks);
+        return f->over ? launch_serry_over(l, f) : launch_serry(l, f->ranks);
     case PEER_OPENMPI:
     case PEER_OPENMPI_COPY:
         *suffix = "_openmpi";
@@ -151,7 +159,9 @@ bool launch_build(struct launch *l, const struct figure *f, enum peer p, const c
 {
     *l = (struct launch){ .argc = 0 };
     const char *program = f->program, *suffix = "";
-    *missing = p == PEER_SERRY ? "no serry command" : "not installed";
+    *missing = p == PEER_SERRY && !f->over ? "no serry command" : "not installed";
+    if (p != PEER_SERRY && f->over)
+        launch_add_words(l, "env BENCH_MPI_LEVEL=serialized");
     if (!launch_prefix(l, f, p, &program, &suffix))
         return false;
     launch_add(l, "%s/bench_%s%s", programs_dir, program, suffix);

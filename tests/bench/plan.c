@@ -19,6 +19,19 @@
     { .group = "p2p", .name = "bandwidth, " name_, .unit = "GB/s", .program = "p2p",               \
       .args = "bandwidth " size_window, .ranks = 2, .more_is_better = true,                        \
       .rivals = __VA_ARGS__ }
+/* Between two nodes, over an MPI, against the same MPI alone. */
+#define OVER(mpi, on, what, unit_, args_, more, ...)                                                \
+    { .group = "mpi", .name = what ", over " on, .unit = unit_, .program = "p2p", .args = args_,   \
+      .ranks = 2, .over = (mpi), .more_is_better = (more),                                         \
+      .rivals = { { .peer = (mpi), __VA_ARGS__ } } }
+#define OVER_MPI(mpi, on)                                                                          \
+    OVER(mpi, on, "half round trip, 8 B", "us", "latency 8", false, .bound = 1.15, .plus = 0.05),  \
+        OVER(mpi, on, "half round trip, 1 KiB", "us", "latency 1024", false, .bound = 0),                   \
+        OVER(mpi, on, "half round trip, 64 KiB", "us", "latency 65536", false, .bound = 0),                 \
+        OVER(mpi, on, "half round trip, 1 MiB", "us", "latency 1048576", false, .bound = 0),                \
+        OVER(mpi, on, "bandwidth, 1 MiB", "GB/s", "bandwidth 1048576 16", true, .bound = 0.95),    \
+        OVER(mpi, on, "bandwidth, 16 MiB", "GB/s", "bandwidth 16777216 4", true, .bound = 0.95),   \
+        OVER(mpi, on, "8-byte messages, window 64", "M/s", "rate 8 64", true, .bound = 0)
 #define RING(n, ...)                                                                               \
     { .group = "p2p", .name = "ring of " #n ", per hop", .unit = "us", .program = "ring",          \
       .args = "", .ranks = (n), .rivals = __VA_ARGS__ }
@@ -74,6 +87,9 @@ const struct figure plan[] = {
     RING(8, { { .peer = PEER_OPENMPI, .bound = 1 }, { .peer = PEER_MPICH, .bound = 0.01 } }),
     RING(32, { { .peer = PEER_OPENMPI, .bound = 1 }, { .peer = PEER_MPICH, .bound = 0.01 } }),
 
+    OVER_MPI(PEER_OPENMPI, "Open MPI"),
+    OVER_MPI(PEER_MPICH, "MPICH"),
+
     COLLECTIVES("barrier"),
     COLLECTIVES("bcast"),
     COLLECTIVES("allreduce"),
@@ -116,6 +132,8 @@ const struct figure plan[] = {
          { PYTHON(1, "spin 2000"),
            { .peer = PEER_OPENMPI, .args = "spin 2000" },
            { .peer = PEER_MPICH, .args = "spin 2000" } }),
+    POOL("1 ms tasks, their owner computes", "% of ideal", 100, "burn 5000",
+         { PYTHON(1, "burn 5000") }),
 
     LOCK(1, 0.5, false),
     LOCK(2, 0, false),

@@ -28,6 +28,7 @@ enum { MAX_RIVALS = 4 };
 struct rival {
     enum peer peer;
     double bound;     /* of serry/peer; at most or at least, as the figure says; 0: only shown */
+    double plus;      /* what may come on top, in the figure's unit */
     const char *args; /* instead of the figure's, where counts differ */
     double value;     /* of PEER_LIMIT */
     bool slow;        /* only run with --slow */
@@ -43,6 +44,8 @@ struct figure {
     const char *quick;   /* args with --quick, if others */
     int ranks;           /* under serry run or mpirun; 0: the program starts what it needs */
     int mpi_ranks;       /* for MPI, if other than ranks */
+    enum peer over;      /* this MPI's launcher starts serry too, each rank as a node of its own, and MPI
+                          * runs at the thread level that serry asks for */
     bool wall;           /* the figure is the wall time of the command, in ms */
     double scale;        /* what the output is multiplied by; 0: by 1 */
     double limit;        /* seconds before a command is ended; 0: 60 */

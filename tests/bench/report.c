@@ -24,7 +24,11 @@ void report_settle(struct column *c)
 
 static double report_bound(const struct measured *m, size_t k)
 {
-    return k == 0 ? 0 : m->figure->rivals[k - 1].bound;
+    if (k == 0)
+        return 0;
+    const struct rival *r = &m->figure->rivals[k - 1];
+    double theirs = m->column[k].median;
+    return r->bound + (theirs > 0 ? r->plus / theirs : 0);
 }
 
 enum verdict report_verdict(const struct measured *m, size_t k, double *ratio)

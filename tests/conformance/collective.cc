@@ -1,4 +1,4 @@
-// ctest: timeout=120
+// ctest: timeout=120 nodes
 /* The collectives: results against what one process computes alone, at all sizes that take another
  * way (in one piece, down a tree, in parts), every root, in place; and ranks that do not take part.
  */

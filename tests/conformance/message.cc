@@ -1,4 +1,4 @@
-// ctest: timeout=120
+// ctest: timeout=120 nodes
 /* Messages between real ranks. Matching in all its cases is tested against a played peer in
  * unit/core_message.cc; here it is lanes, lengths, order, load and death. */
 #include "support/ranks.h"

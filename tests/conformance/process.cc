@@ -1,4 +1,4 @@
-// ctest: process
+// ctest: process nodes alone
 /* Started processes: who they are, how they live and end, and what can be asked of them. */
 #include "conformance/process_test.h"
 

@@ -15,10 +15,11 @@
     static const bool process_added_##name = [] {                                                  \
         using namespace serry_test;                                                                \
         return add_ranks_test("Process", #name, __FILE__, __LINE__, process_body_##name,           \
-                              Cases().ranks({ 1 }) __VA_ARGS__)                                    \
+                              Cases() SERRY_TEST_CASES.ranks({ 1 }) __VA_ARGS__)                   \
                && add_ranks_test("ProcessByAgent", #name, __FILE__, __LINE__,                      \
                                  process_body_##name,                                              \
-                                 Cases().ranks({ 1 }).env("SERRY_START", "agent") __VA_ARGS__);    \
+                                 Cases() SERRY_TEST_CASES.ranks({ 1 })                             \
+                                     .env("SERRY_START", "agent") __VA_ARGS__);                    \
     }();                                                                                           \
     static void process_body_##name()
 

@@ -6,7 +6,6 @@
 #include <climits>
 #include <cmath>
 #include <set>
-#include <sys/mman.h>
 #include <thread>
 
 using namespace serry_test;
@@ -23,7 +22,7 @@ serry_barrier make(int parties, const serry_barrier_options &o = {})
 serry_barrier named(const char *name, int parties)
 {
     serry_barrier_options o = {};
-    o.name = name;
+    o.name = own_name(name);
     return make(parties, o);
 }
 
@@ -54,17 +53,15 @@ struct Shared {
     std::atomic<int> arrived, actions, rounds[16];
 };
 
-Shared *shared_memory()
+RankShared<Shared> shared_memory()
 {
-    void *p =
-        mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    return p == MAP_FAILED ? nullptr : new (p) Shared();
+    return RankShared<Shared>::make();
 }
 
 struct Job {
     serry_barrier b, other;
     int n, me;
-    Shared *shared;
+    RankShared<Shared> shared;
 };
 
 std::vector<serry_process> start_all(serry_process_fn fn, Job job, int n)
@@ -114,7 +111,6 @@ SERRY_RANKS_TEST(Barrier, KeepsFiveInStepForAThousandRounds, .ranks({ 1 }).timeo
 {
     Job job = { make(5), make(5), 500, 0, shared_memory() };
     join_all(start_all(keeps_in_step, job, 5));
-    munmap(job.shared, sizeof *job.shared);
 }
 
 /* Without anything between: a quick one must not slip into the round before. */
@@ -136,7 +132,6 @@ SERRY_RANKS_TEST(Barrier, NeverMixesRounds, .ranks({ 1 }).timeout(60))
     Job job = { make(3), {}, 1000, 0, shared_memory() };
     join_all(start_all(passes, job, 3));
     EXPECT_EQ(job.shared->actions, 1000) << "one of each round is the first";
-    munmap(job.shared, sizeof *job.shared);
 }
 
 SERRY_RANKS_TEST(Barrier, ForOneNeverWaits, .ranks({ 1 }))
@@ -170,7 +165,6 @@ SERRY_RANKS_TEST(Barrier, TakesWhoeverComes, .ranks({ 1 }))
                   job, 6);
     join_all(all);
     EXPECT_EQ(waiting_at(job.b), 0);
-    munmap(job.shared, sizeof *job.shared);
 }
 
 SERRY_RANKS_TEST(Barrier, TakesThreadsAsParties, .ranks({ 1, 2 }).timeout(60))
@@ -197,7 +191,7 @@ SERRY_RANKS_TEST(Barrier, TakesThreadsAsParties, .ranks({ 1, 2 }).timeout(60))
 
 SERRY_RANKS_TEST(Barrier, SaysHowManyWait, .ranks({ 1 }))
 {
-    Job job = { make(4), {}, 1, 0, nullptr };
+    Job job = { make(4), {}, 1, 0, {} };
     std::vector<serry_process> all;
     for (int i = 0; i < 3; i++) {
         EXPECT_EQ(waiting_at(job.b), i);
@@ -218,7 +212,7 @@ SERRY_RANKS_TEST(Barrier, SaysHowManyWait, .ranks({ 1 }))
 
 int counts(const void *arg, size_t len)
 {
-    Shared *shared;
+    RankShared<Shared> shared;
     EXPECT_EQ(len, sizeof shared);
     memcpy(&shared, arg, sizeof shared);
     EXPECT_EQ(shared->arrived % 3, 0) << "all are here, nobody has left";
@@ -245,14 +239,13 @@ SERRY_RANKS_TEST(Barrier, RunsItsActionOnceARound, .ranks({ 1 }).timeout(60))
     Job job = { {}, make(3), 100, 0, shared_memory() };
     serry_barrier_options o = {};
     o.action = counts;
-    Shared *arg = job.shared; /* the argument is copied */
+    RankShared<Shared> arg = job.shared; /* the argument is copied */
     o.arg = &arg;
     o.arg_len = sizeof arg;
     job.b = make(3, o);
-    arg = nullptr;
+    arg = {};
     join_all(start_all(comes_often, job, 3));
     EXPECT_EQ(job.shared->actions, 100);
-    munmap(job.shared, sizeof *job.shared);
 }
 
 /* It may use the library, this barrier too. */
@@ -262,7 +255,7 @@ int looks_around(const void *arg, size_t)
     memcpy(name, arg, 8);
     serry_barrier b = {};
     serry_barrier_options o = {};
-    o.name = name;
+    o.name = own_name(name);
     o.action = looks_around;
     o.arg = name;
     o.arg_len = 8;
@@ -277,7 +270,7 @@ SERRY_RANKS_TEST(Barrier, LetsItsActionUseTheLibrary, .ranks({ 2 }))
 {
     const char name[8] = "around";
     serry_barrier_options o = {};
-    o.name = name;
+    o.name = own_name(name);
     o.action = looks_around;
     o.arg = name;
     o.arg_len = sizeof name;
@@ -301,7 +294,7 @@ SERRY_RANKS_TEST(Barrier, BreaksWhenItsActionFails, .ranks({ 1 }))
 {
     serry_barrier_options o = {};
     o.action = fails;
-    Job job = { make(3, o), {}, 1, 0, nullptr };
+    Job job = { make(3, o), {}, 1, 0, {} };
     join_all(start_all(comes_once, job, 3));
     EXPECT_TRUE(serry_barrier_is_broken(job.b));
     expect_broken(job.b, "the action failed");
@@ -314,7 +307,7 @@ SERRY_RANKS_TEST(Barrier, BreaksWhenItsActionFails, .ranks({ 1 }))
 /* Those who come for the next round while the action of this one runs. */
 int is_slow(const void *arg, size_t)
 {
-    Shared *shared;
+    RankShared<Shared> shared;
     memcpy(&shared, arg, sizeof shared);
     shared->actions++;
     EXPECT_TRUE(wait_for([&] { return shared->arrived >= 4; }, patience(20)));
@@ -341,7 +334,6 @@ SERRY_RANKS_TEST(Barrier, KeepsTheNextRoundApartFromTheAction, .ranks({ 1 }))
         all.push_back(p);
     join_all(all);
     EXPECT_EQ(job.shared->actions, 2);
-    munmap(job.shared, sizeof *job.shared);
 }
 
 /* ---- broken ---- */
@@ -381,12 +373,11 @@ void expect_usable(serry_barrier b)
             return 0;
         },
         job, 5));
-    munmap(job.shared, sizeof *job.shared);
 }
 
 SERRY_RANKS_TEST(Barrier, IsBrokenByAnAbortUntilItIsReset, .ranks({ 1 }))
 {
-    Job job = { make(5), {}, 0, 0, nullptr };
+    Job job = { make(5), {}, 0, 0, {} };
     std::vector<serry_process> all = four_wait(job);
     ASSERT_EQ(serry_barrier_abort(job.b), SERRY_OK);
     join_all(all);
@@ -402,7 +393,7 @@ SERRY_RANKS_TEST(Barrier, IsBrokenByAnAbortUntilItIsReset, .ranks({ 1 }))
 
 SERRY_RANKS_TEST(Barrier, IsUsableOnceReset, .ranks({ 1 }))
 {
-    Job job = { make(5), {}, 1, 0, nullptr };
+    Job job = { make(5), {}, 1, 0, {} };
     for (int i = 0; i < 3; i++) {
         std::vector<serry_process> all = four_wait(job);
         ASSERT_EQ(serry_barrier_reset(job.b), SERRY_OK);
@@ -416,7 +407,7 @@ SERRY_RANKS_TEST(Barrier, IsUsableOnceReset, .ranks({ 1 }))
 SERRY_RANKS_TEST(Barrier, IsBrokenByOneThatDoesNotWaitLongEnough, .ranks({ 1 }))
 {
     for (double timeout : { 0.05, 0.0005 }) {
-        Job job = { make(6), {}, 2, 0, nullptr };
+        Job job = { make(6), {}, 2, 0, {} };
         std::vector<serry_process> all = four_wait(job);
         double begin = serry_time();
         EXPECT_EQ(serry_barrier_wait(job.b, nullptr, timeout), SERRY_ETIMEDOUT);
@@ -426,7 +417,7 @@ SERRY_RANKS_TEST(Barrier, IsBrokenByOneThatDoesNotWaitLongEnough, .ranks({ 1 }))
         EXPECT_TRUE(serry_barrier_is_broken(job.b));
         expect_broken(job.b, "did not wait any longer");
     }
-    Job job = { make(6), {}, 3, 0, nullptr };
+    Job job = { make(6), {}, 3, 0, {} };
     std::vector<serry_process> all = four_wait(job);
     EXPECT_EQ(serry_barrier_wait(job.b, nullptr, SERRY_NOWAIT), SERRY_ETIMEDOUT);
     join_all(all);
@@ -437,7 +428,7 @@ SERRY_RANKS_TEST(Barrier, HasATimeoutOfItsOwn, .ranks({ 1 }))
 {
     serry_barrier_options o = {};
     o.timeout = 0.1;
-    Job job = { make(3, o), {}, 0, 0, nullptr };
+    Job job = { make(3, o), {}, 0, 0, {} };
     double begin = serry_time();
     EXPECT_EQ(serry_barrier_wait(job.b, nullptr, SERRY_FOREVER), SERRY_ETIMEDOUT);
     EXPECT_GE(serry_time() - begin, 0.1);
@@ -454,7 +445,7 @@ SERRY_RANKS_TEST(Barrier, HasATimeoutOfItsOwn, .ranks({ 1 }))
                 must_wait(static_cast<const Job *>(arg)->b);
                 return 0;
             },
-            Job{ b, {}, 0, 0, nullptr });
+            Job{ b, {}, 0, 0, {} });
         must_wait(b);
         EXPECT_EQ(join(p), 0);
     }
@@ -462,7 +453,7 @@ SERRY_RANKS_TEST(Barrier, HasATimeoutOfItsOwn, .ranks({ 1 }))
 
 SERRY_RANKS_TEST(Barrier, EndsWithAnErrorForThoseWhoWait, .ranks({ 1 }))
 {
-    Job job = { make(5), {}, 4, 0, nullptr };
+    Job job = { make(5), {}, 4, 0, {} };
     std::vector<serry_process> all = four_wait(job);
     ASSERT_EQ(serry_barrier_destroy(job.b), SERRY_OK);
     join_all(all);
@@ -512,7 +503,7 @@ SERRY_RANKS_TEST(Barrier, IsDescribed, .ranks({ 1 }))
             must_wait(static_cast<const Job *>(arg)->b);
             return 0;
         },
-        Job{ b, {}, 0, 0, nullptr });
+        Job{ b, {}, 0, 0, {} });
     ASSERT_TRUE(comes_to_say(b.id, "1 of 2 parties are here, waited at by rank 1, for 0."));
     must_wait(b);
     EXPECT_EQ(join(p), 0);

@@ -24,7 +24,7 @@ serry_condition make_condition(serry_lock l, const char *name = nullptr)
 {
     serry_condition c = {};
     serry_condition_options o = {};
-    o.name = name;
+    o.name = own_name(name);
     EXPECT_EQ(serry_condition_create(&c, l, &o), SERRY_OK) << serry_err_detail();
     return c;
 }

@@ -15,7 +15,7 @@ serry_event make(const char *name = nullptr)
 {
     serry_event e = {};
     serry_event_options o = {};
-    o.name = name;
+    o.name = own_name(name);
     EXPECT_EQ(serry_event_create(&e, &o), SERRY_OK) << serry_err_detail();
     return e;
 }

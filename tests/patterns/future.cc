@@ -1,4 +1,4 @@
-// ctest: pool timeout=180
+// ctest: pool timeout=180 alone
 /* Futures: their states, cancelling, callbacks, waiting for several; maps that nobody waits in. */
 #include "patterns/pool_test.h"
 

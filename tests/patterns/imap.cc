@@ -1,4 +1,4 @@
-// ctest: pool timeout=180
+// ctest: pool timeout=180 alone
 /* Lazy maps: order, bounds, failures, ends. */
 #include "patterns/pool_test.h"
 

@@ -28,21 +28,7 @@ struct Board {
 
 inline Board &board()
 {
-    static Board *b = [] {
-        std::string path = serry_test::rank_dir() + "/board";
-        int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        void *p = MAP_FAILED;
-        if (fd >= 0 && ftruncate(fd, sizeof(Board)) == 0)
-            p = mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        if (fd >= 0)
-            close(fd);
-        if (p == MAP_FAILED) {
-            perror("the board");
-            abort();
-        }
-        return (Board *)p;
-    }();
-    return *b;
+    return serry_test::rank_memory<Board>("board");
 }
 
 inline void clear_board()
@@ -85,7 +71,7 @@ inline serry_lock make_lock(const char *name = nullptr, bool recursive = false)
 {
     serry_lock l = {};
     serry_lock_options o = {};
-    o.name = name;
+    o.name = serry_test::own_name(name);
     o.recursive = recursive;
     EXPECT_EQ(serry_lock_create(&l, &o), SERRY_OK) << serry_err_detail();
     return l;

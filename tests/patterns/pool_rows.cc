@@ -1,4 +1,4 @@
-// ctest: pool slow timeout=240
+// ctest: pool slow timeout=240 alone
 /* What the tests of multiprocessing.Pool and of concurrent.futures' ProcessPoolExecutor check and
  * the other files here do not: each test is named for its row, or rows. */
 #include "patterns/pool_test.h"

@@ -56,7 +56,7 @@ SERRY_RANKS_TEST(PoolServed, EachServingRankWorks, .ranks({ 2, 3, 4 }).both_ways
     barrier();
 }
 
-SERRY_RANKS_TEST(PoolServed, RanksInFinalizeWork, .ranks({ 2, 3, 4 }))
+SERRY_RANKS_TEST(PoolServed, RanksInFinalizeWork, .ranks({ 2, 3, 4 }).in_own_world())
 {
     if (serry_rank() != 0)
         return;
@@ -79,7 +79,7 @@ SERRY_RANKS_TEST(PoolServed, AllRanksMapAtOnce, .ranks({ 2, 3, 4 }))
     serry_pool_destroy(p);
 }
 
-SERRY_RANKS_TEST(PoolServed, AnyoneIsServedByTheLast, .ranks({ 2, 3 }))
+SERRY_RANKS_TEST(PoolServed, AnyoneIsServedByTheLast, .ranks({ 2, 3 }).in_own_world())
 {
     int last = serry_size() - 1;
     if (serry_rank() == last) {
@@ -113,14 +113,6 @@ SERRY_RANKS_TEST(PoolServed, ServingRefusesBadArguments, .ranks({ 1, 2 }))
     EXPECT_EQ(serry_pool_serve(-2, 0), SERRY_EINVAL);
     EXPECT_STRNE(serry_err_detail(), "");
     EXPECT_EQ(serry_pool_serve(SERRY_ANY, NAN), SERRY_EINVAL);
-    if (serry_size() > 1) {
-        serry_pool_options o = options(0);
-        serry_pool *p = nullptr;
-        o.task_timeout = 1;
-        EXPECT_EQ(serry_pool_create(&p, &o), SERRY_EINVAL);
-        EXPECT_TRUE(has(serry_err_detail(), "task_timeout")) << serry_err_detail();
-        EXPECT_EQ(p, nullptr);
-    }
     barrier();
 }
 
@@ -140,6 +132,16 @@ SERRY_RANKS_TEST(PoolServed, WhoComesTooLateIsLetGo, .ranks({ 2 }))
     if (serry_rank() == 1) /* and a new section begins: that pool does not count any more */
         EXPECT_EQ(serry_pool_serve(0, 0.05), SERRY_ETIMEDOUT);
     barrier();
+}
+
+SERRY_RANKS_TEST(PoolServed, ResultsOfAllSizes, .ranks({ 2, 4 }))
+{
+    with_pool(options(0), expect_all_sizes);
+}
+
+SERRY_RANKS_TEST(PoolServed, TasksMayGiveTasks, .ranks({ 2, 4 }))
+{
+    with_pool(options(0), [](serry_pool *p) { expect_fibonacci(p, 13, 233); });
 }
 
 /* ---- failures ---- */
@@ -244,10 +246,13 @@ SERRY_RANKS_BODY(server_dies_with_retries)
 TEST(PoolServed, ADyingServerCostsOnlyItsTask)
 {
     for (const char *body : { "server_dies", "server_dies_with_retries" }) {
-        for (Lanes lanes : { shm, serry_test::socket }) {
-            for (int n : { 2, 3 }) {
+        for (Lanes lanes : { shm, serry_test::socket, nodes }) {
+            for (int n : { 2, 4 }) {
                 RankOptions o;
-                o.run_flags = { "--keep-going" };
+                if (several_nodes(lanes))
+                    o.launch = direct;
+                else
+                    o.run_flags = { "--keep-going" };
                 RanksResult r = try_ranks(n, lanes, body, o);
                 for (const Record &f : r.of(Record::failure))
                     ADD_FAILURE_AT(f.file.c_str(), f.line) << "rank " << f.rank << ":\n" << f.text;

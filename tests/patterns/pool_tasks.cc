@@ -1,4 +1,4 @@
-// ctest: pool timeout=240
+// ctest: pool timeout=240 alone
 /* Tasks that give tasks to their own pool, and wait for them. */
 #include "patterns/pool_test.h"
 

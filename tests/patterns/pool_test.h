@@ -27,21 +27,7 @@ struct Board {
 
 inline Board &board()
 {
-    static Board *b = [] {
-        std::string path = serry_test::rank_dir() + "/board";
-        int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        void *p = MAP_FAILED;
-        if (fd >= 0 && ftruncate(fd, sizeof(Board)) == 0)
-            p = mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        if (fd >= 0)
-            close(fd);
-        if (p == MAP_FAILED) {
-            perror("the board");
-            abort();
-        }
-        return (Board *)p;
-    }();
-    return *b;
+    return serry_test::rank_memory<Board>("board");
 }
 
 /* Time that a task takes; nobody waits for it to have passed. */
@@ -163,6 +149,59 @@ inline void expect_result(serry_future *f, int want, double timeout = 20)
         << serry_err_detail();
     EXPECT_EQ(got, want);
     serry_future_free(f);
+}
+
+/* A task that gives tasks. */
+inline int fibonacci(serry_task *t, const void *in, size_t)
+{
+    int n = *(const int *)in, sum = n;
+    if (n > 1) {
+        int less[2] = { n - 1, n - 2 }, got[2] = {};
+        if (serry_pool_map(serry_task_pool(t), fibonacci, less, sizeof(int), 2, got, sizeof(int),
+                           nullptr) != SERRY_OK)
+            return serry_task_fail(t, "%s", serry_err_detail());
+        sum = got[0] + got[1];
+    }
+    return give(t, &sum, sizeof sum);
+}
+
+inline void expect_fibonacci(serry_pool *p, int n, int want)
+{
+    int f = 0;
+    EXPECT_EQ(serry_pool_apply(p, fibonacci, &n, sizeof n, &f, sizeof f, nullptr, 60), SERRY_OK)
+        << serry_err_detail();
+    EXPECT_EQ(f, want);
+}
+
+inline int of_size(serry_task *t, const void *in, size_t)
+{
+    size_t n = *(const size_t *)in;
+    std::vector<unsigned char> bytes(n);
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = (unsigned char)(i * 7 + n);
+    return give(t, bytes.data(), n);
+}
+
+/* Results of many sizes come back whole. */
+inline void expect_all_sizes(serry_pool *p)
+{
+    std::vector<serry_future *> f;
+    std::vector<size_t> sizes = { 0, 1, 7, 8, 1000, 65536, 100000, 3u << 20, (16u << 20) + 3 };
+    for (size_t n : sizes) {
+        f.push_back(nullptr);
+        EXPECT_EQ(serry_pool_submit(&f.back(), p, of_size, &n, sizeof n), SERRY_OK);
+    }
+    for (size_t k = 0; k < sizes.size(); k++) {
+        std::vector<unsigned char> got(sizes[k] + 1);
+        size_t len = 0, wrong = 0;
+        EXPECT_EQ(serry_future_get(f[k], got.data(), got.size(), &len, 60), SERRY_OK)
+            << serry_err_detail();
+        EXPECT_EQ(len, sizes[k]);
+        for (size_t i = 0; i < len; i++)
+            wrong += got[i] != (unsigned char)(i * 7 + len);
+        EXPECT_EQ(wrong, 0u) << sizes[k];
+        serry_future_free(f[k]);
+    }
 }
 
 inline bool has(const std::string &text, const std::string &part)

@@ -1,4 +1,4 @@
-// ctest: pool timeout=120
+// ctest: pool timeout=120 alone
 /* A pool's workers in a world of one: their beginning, their end, and their deaths; and who may use
  * the pool at all. */
 #include "patterns/pool_test.h"

@@ -16,7 +16,7 @@ serry_queue open_queue(const char *name, size_t capacity = 0)
 {
     serry_queue q = {};
     serry_queue_options o = {};
-    o.name = name;
+    o.name = own_name(name);
     o.capacity = capacity;
     EXPECT_EQ(serry_queue_create(&q, &o), SERRY_OK) << serry_err_detail();
     return q;

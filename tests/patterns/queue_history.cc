@@ -16,7 +16,7 @@ serry_queue open_queue(const std::string &name, size_t capacity)
 {
     serry_queue q = {};
     serry_queue_options o = {};
-    o.name = name.empty() ? nullptr : name.c_str();
+    o.name = name.empty() ? nullptr : own_name(name.c_str());
     o.capacity = capacity;
     EXPECT_EQ(serry_queue_create(&q, &o), SERRY_OK) << serry_err_detail();
     return q;

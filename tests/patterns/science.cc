@@ -35,4 +35,14 @@ TEST(Science, MandelbrotPaintsTheSamePictureHoweverItIsStarted)
     judge("science_mandelbrot.sh", "mandelbrot");
 }
 
+TEST(Science, HeatIsRightUnderOpenMpi)
+{
+    judge("science_heat.sh", "heat_openmpi");
+}
+
+TEST(Science, HeatIsRightUnderMpich)
+{
+    judge("science_heat.sh", "heat_mpich");
+}
+
 } // namespace

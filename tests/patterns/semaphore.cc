@@ -6,7 +6,6 @@
 #include <climits>
 #include <cmath>
 #include <random>
-#include <sys/mman.h>
 #include <thread>
 
 using namespace serry_test;
@@ -17,7 +16,7 @@ serry_semaphore make(int value, bool bounded = false, const char *name = nullptr
 {
     serry_semaphore s = {};
     serry_semaphore_options o = {};
-    o.name = name;
+    o.name = own_name(name);
     o.bounded = bounded;
     EXPECT_EQ(serry_semaphore_create(&s, value, &o), SERRY_OK) << serry_err_detail();
     return s;
@@ -50,17 +49,15 @@ struct Shared {
     std::atomic<int> inside, most, turns[8], order[64], at;
 };
 
-Shared *shared_memory()
+RankShared<Shared> shared_memory()
 {
-    void *p =
-        mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    return p == MAP_FAILED ? nullptr : new (p) Shared();
+    return RankShared<Shared>::make();
 }
 
 struct Job {
     serry_semaphore s, other;
     int n, me;
-    Shared *shared;
+    RankShared<Shared> shared;
 };
 
 /* ---- one after the other ---- */
@@ -189,7 +186,7 @@ SERRY_RANKS_TEST(Semaphore, AcquiredByAChildIsReleasedByItsParent, .ranks({ 1, 2
 {
     for (bool bounded : { false, true }) {
         serry_semaphore s = make(3, bounded), go = make(0);
-        serry_process p = start(acquires, Job{ s, go, 2, 0, nullptr });
+        serry_process p = start(acquires, Job{ s, go, 2, 0, {} });
         ASSERT_TRUE(wait_for([&] { return value_of(s) == 1; }));
         release(s);
         EXPECT_EQ(value_of(s), 2);
@@ -265,7 +262,7 @@ SERRY_RANKS_TEST(Semaphore, GivesOutAllItHas, .ranks({ 2, 3, 7 }))
 int works_inside(const void *arg, size_t)
 {
     const Job *job = static_cast<const Job *>(arg);
-    Shared *m = job->shared;
+    RankShared<Shared> m = job->shared;
     for (int i = 0; i < job->n; i++) {
         acquire(job->s);
         int now = ++m->inside, most = m->most;
@@ -290,7 +287,6 @@ SERRY_RANKS_TEST(Semaphore, LetsNoMoreInThanThereArePermits, .ranks({ 1 }).timeo
         EXPECT_LE(job.shared->most, permits);
         EXPECT_EQ(job.shared->inside, 0);
         EXPECT_EQ(value_of(job.s), permits);
-        munmap(job.shared, sizeof *job.shared);
     }
 }
 
@@ -324,7 +320,6 @@ SERRY_RANKS_TEST(Semaphore, LetsNobodyKeepTheOthersOut, .ranks({ 1 }).timeout(60
         }
         job.shared->at = 1;
         join_all(all);
-        munmap(job.shared, sizeof *job.shared);
     }
 }
 
@@ -352,7 +347,6 @@ SERRY_RANKS_TEST(Semaphore, ServesFirstComeFirstServed, .ranks({ 1 }))
     join_all(all);
     for (int i = 0; i < 8; i++)
         EXPECT_EQ(job.shared->order[i], i);
-    munmap(job.shared, sizeof *job.shared);
 }
 
 /* One that gives up leaves the others where they are. */
@@ -368,7 +362,6 @@ SERRY_RANKS_TEST(Semaphore, IsGivenUpInTime, .ranks({ 1 }))
     acquire(job.other);
     EXPECT_EQ(join(p), 0);
     EXPECT_EQ(value_of(job.s), 0);
-    munmap(job.shared, sizeof *job.shared);
 }
 
 int releases(const void *arg, size_t)
@@ -384,13 +377,13 @@ SERRY_RANKS_TEST(Semaphore, CarriesSignals, .ranks({ 1 }).timeout(60))
     serry_semaphore s = make(0);
     std::vector<serry_process> all;
     for (int i = 0; i < 3; i++)
-        all.push_back(start(releases, Job{ s, {}, 2000, 0, nullptr }));
+        all.push_back(start(releases, Job{ s, {}, 2000, 0, {} }));
     for (int i = 0; i < 6000; i++)
         ASSERT_EQ(serry_semaphore_acquire(s, patience(20)), SERRY_OK) << i;
     join_all(all);
     expect_none(s);
     EXPECT_EQ(value_of(s), 0);
-    all = { start(releases, Job{ s, {}, 2000, 0, nullptr }) };
+    all = { start(releases, Job{ s, {}, 2000, 0, {} }) };
     join_all(all);
     EXPECT_EQ(value_of(s), 2000) << "those of a process that has ended are signals all the same";
 }
@@ -408,7 +401,7 @@ int answers(const void *arg, size_t)
 
 SERRY_RANKS_TEST(Semaphore, CarriesSignalsToAndFro, .ranks({ 1 }))
 {
-    Job job = { make(0), make(0), 1000, 0, nullptr };
+    Job job = { make(0), make(0), 1000, 0, {} };
     serry_process p = start(answers, job);
     for (int i = 0; i < job.n; i++) {
         release(job.s);
@@ -479,7 +472,7 @@ SERRY_RANKS_TEST(Semaphore, EndsWithAnErrorForThoseWhoWait, .ranks({ 1 }))
     acquire(s);
     std::vector<serry_process> all;
     for (int i = 0; i < 3; i++)
-        all.push_back(start(waits_for_the_end, Job{ s, {}, 0, 0, nullptr }));
+        all.push_back(start(waits_for_the_end, Job{ s, {}, 0, 0, {} }));
     ASSERT_TRUE(come_to_wait(s.id, 3));
     ASSERT_EQ(serry_semaphore_destroy(s), SERRY_OK);
     join_all(all);
@@ -514,7 +507,7 @@ SERRY_RANKS_TEST(Semaphore, GetsThePermitsOfTheEndedBack, .ranks({ 1, 2 }))
 {
     serry_semaphore s = make(1, true);
     for (int i = 0; i < 10; i++) {
-        join_all({ start(ends_with_one, Job{ s, {}, 0, 0, nullptr }) });
+        join_all({ start(ends_with_one, Job{ s, {}, 0, 0, {} }) });
         EXPECT_EQ(value_of(s), 1);
     }
 }
@@ -530,7 +523,7 @@ SERRY_RANKS_TEST(Semaphore, IsDescribed, .ranks({ 1 }))
     EXPECT_EQ(described(other.id),
               "semaphore without a name: 1 free, a counter, waited for by nobody");
     acquire(other);
-    serry_process p = start(acquires, Job{ s, other, 1, 0, nullptr });
+    serry_process p = start(acquires, Job{ s, other, 1, 0, {} });
     ASSERT_TRUE(comes_to_say(other.id, "waited for by rank 1, for 0."));
     EXPECT_EQ(described(s.id),
               "semaphore cups: 0 of 2 free, held by rank 0 (1), rank 1 (1), waited for by nobody");

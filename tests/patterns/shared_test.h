@@ -14,7 +14,7 @@ namespace shared_test {
 inline serry_shared_options named(const char *name)
 {
     serry_shared_options o = {};
-    o.name = name;
+    o.name = serry_test::own_name(name);
     return o;
 }
 

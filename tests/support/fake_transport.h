@@ -16,6 +16,7 @@ extern "C" {
 #include <gtest/gtest.h>
 #include <serry.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
@@ -52,6 +53,17 @@ inline std::string words(std::initializer_list<uint64_t> ws)
         s.append(reinterpret_cast<const char *>(&w), 8);
     return s;
 }
+
+/* A bulk transfer that the core has begun. */
+struct Bulk {
+    int peer;
+    uint64_t token;
+    bool sending;
+    const char *from; /* one of the two */
+    char *into;
+    size_t len;
+    bool flows; /* cannot be taken back */
+};
 
 class FakeTransport {
 public:
@@ -116,7 +128,45 @@ public:
     {
         inbox_.push_back([=] {
             present.erase(rank);
+            while (Bulk *b = bulk_of(rank))
+                bulk_ends(b, false);
             base_.t.sink.fate(base_.t.sink.ctx, rank, f, code);
+            return true;
+        });
+    }
+
+    /* ---- bulk transfers, if the test has set .bulk ---- */
+
+    /* The oldest of a peer; nullptr: none. */
+    Bulk *bulk_of(int peer)
+    {
+        for (Bulk &b : bulks) {
+            if (b.peer == peer)
+                return &b;
+        }
+        return nullptr;
+    }
+    /* Its bytes, if it receives, have begun to come. */
+    void bulk_flows(int peer)
+    {
+        Bulk *b = bulk_of(peer);
+        ASSERT_NE(b, nullptr);
+        b->flows = true;
+    }
+    /* The oldest of a peer has moved its bytes, or has failed. */
+    void bulk_end(int peer, const std::string &bytes, bool ok = true)
+    {
+        inbox_.push_back([=] {
+            Bulk *b = bulk_of(peer);
+            if (!b) {
+                ADD_FAILURE() << "no transfer with rank " << peer;
+                return true;
+            }
+            if (!b->sending) {
+                EXPECT_TRUE(!ok || b->len == bytes.size()) << b->len << " " << bytes.size();
+                memcpy(b->into, bytes.data(), std::min(b->len, bytes.size()));
+            }
+            bulk_ends(b, ok);
             return true;
         });
     }
@@ -151,8 +201,12 @@ public:
 
     std::deque<Frame> frames;
     size_t room = SIZE_MAX; /* frames until the lanes are full */
+    bool bulk = false;         /* there is a way for bulk transfers */
+    bool bulk_refuses = false; /* but none can be begun now */
+    std::vector<Bulk> bulks;
     std::set<int> present;
     std::set<int> limited; /* ranks to which no lane can be had */
+    std::function<sri_sent(const Frame &)> agent; /* what is sent to it; empty: it refuses all */
     unsigned sleeps = 0;
     std::vector<sri_waiting> published;
 
@@ -171,10 +225,16 @@ private:
 
     static FakeTransport &of(sri_transport *t) { return *reinterpret_cast<Base *>(t)->self; }
 
-    /* The agent of a world in which nothing was ever started or created. */
+    /* The agent of a world in which nothing was ever started or created, unless the test plays it. */
     sri_sent agent_refuses(const sri_frame *f)
     {
         sri_request_head head = {};
+        if (agent) {
+            std::string bytes(static_cast<const char *>(f->head), f->head_len);
+            if (f->body_len)
+                bytes.append(static_cast<const char *>(f->body), f->body_len);
+            return agent({ SRI_AGENT, f->kind, f->flags, f->aux, bytes });
+        }
         memcpy(&head, f->head, sizeof head);
         if (f->kind == SRI_KIND_REQUEST && head.number != 0)
             arrive(SRI_AGENT, SRI_KIND_REPLY, head.number | uint64_t{ SERRY_EHANDLE } << 32, "none");
@@ -254,6 +314,54 @@ private:
         event();
     }
 
+    void bulk_ends(Bulk *b, bool ok)
+    {
+        Bulk copy = *b;
+        bulks.erase(bulks.begin() + (b - &bulks.front()));
+        base_.t.sink.bulk_done(base_.t.sink.ctx, copy.peer, copy.token, copy.sending, ok);
+    }
+
+    bool bulk_begin(int peer, uint64_t token, const void *from, void *into, size_t len)
+    {
+        EXPECT_TRUE(bulk);
+        if (bulk_refuses || !present.count(peer))
+            return false;
+        bulks.push_back({ peer, token, into == nullptr, static_cast<const char *>(from),
+                          static_cast<char *>(into), len, false });
+        return true;
+    }
+
+    static bool bulk_send(sri_transport *t, int peer, uint64_t token, const void *bytes,
+                          size_t len)
+    {
+        return of(t).bulk_begin(peer, token, bytes, nullptr, len);
+    }
+
+    static bool bulk_recv(sri_transport *t, int peer, uint64_t token, void *bytes, size_t len)
+    {
+        return of(t).bulk_begin(peer, token, nullptr, bytes, len);
+    }
+
+    static bool bulk_to(sri_transport *t, int peer)
+    {
+        return of(t).bulk && of(t).present.count(peer) != 0;
+    }
+
+    static bool bulk_back(sri_transport *t, int peer, uint64_t token)
+    {
+        std::vector<Bulk> &all = of(t).bulks;
+        for (auto b = all.begin(); b != all.end(); ++b) {
+            if (b->peer == peer && b->token == token && !b->sending) {
+                if (b->flows)
+                    return false;
+                all.erase(b);
+                return true;
+            }
+        }
+        ADD_FAILURE() << "takes back what it has not begun";
+        return false;
+    }
+
     static void wake(sri_transport *t)
     {
         FakeTransport &me = of(t);
@@ -277,6 +385,10 @@ private:
             x.poll = poll;
             x.arm = arm;
             x.sleep = sleep;
+            x.bulk_send = bulk_send;
+            x.bulk_recv = bulk_recv;
+            x.bulk = bulk_to;
+            x.bulk_back = bulk_back;
             x.wake = wake;
             x.present = is_present;
             x.members = members;

@@ -2,21 +2,20 @@
 #include "support/ranks_internal.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <fcntl.h>
+#include <filesystem>
+#include <mutex>
 #include <sstream>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace serry_test {
 
 static const char dir_variable[] = "SERRY_TEST_DIR";
 static const char records_name[] = "/.records";
-
-struct RanksTest {
-    const char *suite, *name, *file;
-    int line;
-    Cases cases;
-};
 
 using BodyFn = void (*)();
 
@@ -27,7 +26,7 @@ static std::map<std::string, BodyFn> &bodies()
     return table;
 }
 
-static std::vector<RanksTest> &ranks_tests()
+std::vector<RanksTest> &ranks_tests()
 {
     static std::vector<RanksTest> table;
     return table;
@@ -41,7 +40,7 @@ bool add_body(const char *name, void (*body)())
 bool add_ranks_test(const char *suite, const char *name, const char *file, int line, void (*body)(),
                     const Cases &cases)
 {
-    ranks_tests().push_back({ suite, name, file, line, cases });
+    ranks_tests().push_back({ suite, name, file, line, body, cases });
     return bodies().insert({ std::string(suite) + "." + name, body }).second;
 }
 
@@ -88,10 +87,111 @@ void note(const std::string &text)
     add_record(Record::note, nullptr, 0, text);
 }
 
-std::string rank_dir()
+/* ---- which body runs, where many run in turn: said by a file, for those that the agent starts
+ * have a copy of this memory as it was before the first ---- */
+
+static const char turn_variable[] = "SERRY_TEST_IN_TURN";
+static const size_t no_index = SIZE_MAX;
+static size_t running = no_index;
+
+static std::string base_dir()
 {
     const char *dir = getenv(dir_variable);
     return dir ? dir : ".";
+}
+
+static bool in_turn()
+{
+    return getenv(turn_variable) != nullptr;
+}
+
+void run_in_turn(const std::string &base)
+{
+    setenv(dir_variable, base.c_str(), 1);
+    setenv(turn_variable, "1", 1);
+}
+
+void set_running(size_t index)
+{
+    std::string file = base_dir() + "/running";
+    std::string dir = base_dir() + "/" + std::to_string(index);
+    std::error_code ignored;
+    std::filesystem::remove_all(dir, ignored); /* of a run before that was killed */
+    mkdir(dir.c_str(), 0700);
+    write_file(file + ".new", std::to_string(index));
+    rename((file + ".new").c_str(), file.c_str());
+}
+
+void forget_running()
+{
+    running = no_index;
+}
+
+size_t running_index()
+{
+    if (running == no_index) {
+        std::string text = read_file(base_dir() + "/running");
+        if (!text.empty())
+            running = strtoul(text.c_str(), nullptr, 10);
+    }
+    return running;
+}
+
+std::string rank_dir()
+{
+    if (!in_turn() || running_index() == no_index)
+        return base_dir();
+    return base_dir() + "/" + std::to_string(running_index());
+}
+
+size_t rank_turn()
+{
+    return in_turn() ? running_index() : 0;
+}
+
+void *map_rank_memory(const char *name, size_t len)
+{
+    std::string path = rank_dir() + "/" + name;
+    int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    void *p = MAP_FAILED;
+    if (fd >= 0 && ftruncate(fd, (off_t)len) == 0)
+        p = mmap(nullptr, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (fd >= 0)
+        close(fd);
+    if (p == MAP_FAILED) {
+        perror(path.c_str());
+        abort();
+    }
+    return p;
+}
+
+int next_rank_memory()
+{
+    static std::atomic<int> count;
+    return serry_rank() * 1000 + count++;
+}
+
+void *numbered_rank_memory(int number, size_t len)
+{
+    static thread_local struct {
+        int number;
+        size_t turn;
+        void *at;
+    } last;
+    if (!last.at || last.number != number || last.turn != rank_turn())
+        last = { number, rank_turn(),
+                 map_rank_memory(("memory." + std::to_string(number)).c_str(), len) };
+    return last.at;
+}
+
+const char *own_name(const char *name)
+{
+    static std::set<std::string> names;
+    static std::mutex mutex;
+    if (!name || !in_turn())
+        return name;
+    std::lock_guard<std::mutex> lock(mutex);
+    return names.insert(std::to_string(running_index()) + "." + name).first->c_str();
 }
 
 /* ---- in a rank ---- */
@@ -136,6 +236,11 @@ private:
 
 } // namespace
 
+void append_recorder()
+{
+    testing::UnitTest::GetInstance()->listeners().Append(new Recorder);
+}
+
 int run_as_rank(char *program, const char *name)
 {
     auto found = bodies().find(name);
@@ -153,7 +258,7 @@ int run_as_rank(char *program, const char *name)
     GTEST_FLAG_SET(filter, "Rank.Body");
     auto &listeners = testing::UnitTest::GetInstance()->listeners();
     delete listeners.Release(listeners.default_result_printer());
-    listeners.Append(new Recorder);
+    append_recorder();
     /* Failures are in the records: an exit status would make the launcher kill the others, whose
      * records we want, too. */
     int ignored = RUN_ALL_TESTS();
@@ -165,7 +270,13 @@ int run_as_rank(char *program, const char *name)
 
 static const char *lanes_name(Lanes lanes)
 {
-    return lanes == shm ? "shm" : "socket";
+    static const char *const names[] = { "shm", "socket", "nodes", "nodes2" };
+    return names[lanes];
+}
+
+bool several_nodes(Lanes lanes)
+{
+    return lanes == nodes || lanes == nodes2;
 }
 
 static std::vector<std::string> command_line(int n, const std::string &body, const RankOptions &o)
@@ -186,7 +297,9 @@ Ranks::Ranks(int n, Lanes lanes, const std::string &body, const RankOptions &o)
 {
     ProgramOptions p;
     p.env = o.env;
-    p.env["SERRY_LANES"] = lanes_name(lanes);
+    p.env["SERRY_LANES"] = lanes == socket ? "socket" : "shm";
+    if (several_nodes(lanes))
+        p.env["SERRY_NODES"] = lanes == nodes ? "rank" : "2";
     p.env[dir_variable] = dir_.path();
     if (o.launch == direct && n > 1)
         p.env["SERRY_NP"] = std::to_string(n);
@@ -198,9 +311,14 @@ Ranks::Ranks(int n, Lanes lanes, const std::string &body, const RankOptions &o)
     program_ = std::make_unique<Program>(command_line(n, body, o), p);
 }
 
+std::vector<Record> records_in(const std::string &dir)
+{
+    return parse_records(read_file(dir + records_name));
+}
+
 std::vector<Record> Ranks::records() const
 {
-    return parse_records(read_file(dir_.path() + records_name));
+    return records_in(dir_.path());
 }
 
 pid_t Ranks::pid_of(int rank)
@@ -306,11 +424,36 @@ static void register_case(const RanksTest &t, Launch launch, Lanes lanes, int n)
     RankOptions options = t.cases.options_;
     options.launch = launch;
     std::string body = std::string(t.suite) + "." + t.name;
-    std::string name = std::string(t.name) + "/" + (launch == direct ? "direct_" : "")
+    std::string name = std::string(t.name) + "/" + (launch == direct && !several_nodes(lanes) ? "direct_" : "")
                        + lanes_name(lanes) + "_" + std::to_string(n);
     testing::RegisterTest(
         t.suite, name.c_str(), nullptr, nullptr, t.file, t.line,
         [=]() -> testing::Test * { return new CaseTest(n, lanes, body, options); });
+}
+
+/* On several nodes a world is as large as the smallest that shows it: three ranks if the test can
+ * be had with them, else two or four. 0: none of these. */
+static int ranks_on_nodes(const Cases &cases, int least)
+{
+    for (int wanted : { 3, 2, 4 }) {
+        const std::vector<int> &counts = cases.counts_;
+        if (wanted >= least && std::find(counts.begin(), counts.end(), wanted) != counts.end())
+            return wanted;
+    }
+    return 0;
+}
+
+static void register_cases_on_nodes(const RanksTest &t)
+{
+    const Cases &cases = t.cases;
+    bool one_kind = cases.lanes_.size() == 1 && cases.lanes_[0] == socket;
+    if (!cases.across_ || !cases.options_.run_flags.empty() || one_kind)
+        return;
+    for (Lanes lanes : { nodes, nodes2 }) {
+        int n = ranks_on_nodes(cases, lanes == nodes ? 2 : 3);
+        if (n)
+            register_case(t, direct, lanes, n);
+    }
 }
 
 void register_ranks_tests()
@@ -322,6 +465,7 @@ void register_ranks_tests()
                     register_case(t, launch, lanes, n);
             }
         }
+        register_cases_on_nodes(t);
     }
 }
 

@@ -16,7 +16,9 @@
  *
  * Who works: in a world of one, worker processes of the pool (options .workers, serry_cpu_count()
  * by default). In a world of several launched ranks, the ranks that are in serry_pool_serve or in
- * serry_finalize; a rank that waits in its own map runs tasks itself while nobody serves it.
+ * serry_finalize; a rank that waits in its own map runs tasks itself while nobody serves it. With
+ * .isolate a process of each such rank's own does that in its stead, so that a task that crashes
+ * does not take the rank with it.
  * Tasks and results wait at the pool's home, so workers stay fed while the owner computes. A worker
  * that dies is replaced; its task is retried (.retries) or reported, and the tasks whose results
  * had not reached the home are run again. A pool belongs to the process that made it: other
@@ -69,13 +71,18 @@ typedef struct serry_pool_options {
     int max_tasks_per_worker; /* a worker is replaced after so many; 0: never */
     int retries;              /* how often a task whose worker died is tried again */
     double retry_delay;       /* seconds before the first retry, doubled each time */
-    double task_timeout;      /* seconds a task may run; 0: no limit */
-    bool isolate;             /* run each task in a process of its own */
+    double task_timeout;      /* seconds a task may run, then its worker is killed; 0: no limit. As
+                                 .isolate, where ranks serve */
+    bool isolate;             /* tasks run in processes of the pool, never in a launched rank: each
+                                 rank that works is represented by one, started by the agent of its
+                                 node from the program as it was at serry_init (or serry_prepare),
+                                 without MPI. Worker processes are such processes anyway */
 } serry_pool_options;
 
 /* Makes a pool and starts its workers; they need not be up when it returns. If one cannot be
  * started, those that were are ended. Errors: SERRY_EINVAL, SERRY_ELIMIT, SERRY_ESYS,
- * SERRY_ESTATE. */
+ * SERRY_ESTATE (also if .isolate or .task_timeout need the clean copy of the program, and there is
+ * none: serry_attach without serry_prepare). */
 SERRY_API SERRY_WARN_UNUSED serry_err serry_pool_create(serry_pool **pool,
                                                         const serry_pool_options *o);
 
@@ -172,6 +179,7 @@ SERRY_API void serry_results_free(serry_results *it);
 typedef struct serry_worker_stats {
     int rank;
     pid_t pid;      /* 0: it has not come up yet */
+    int principal;  /* with isolate, the launched rank in whose stead it works; else -1 */
     bool alive;     /* works for the pool; those that have ended are still told, the last 512 */
     uint64_t tasks; /* ended by it, failed ones too; as far as the pool has heard */
     double busy;    /* seconds spent in these tasks */
@@ -190,7 +198,8 @@ SERRY_API double serry_stats_imbalance(const serry_worker_stats *s, size_t n);
 /* Works for the pools of rank owner (or SERRY_ANY) until it destroys one, finalizes or dies (with
  * SERRY_ANY: until all other launched ranks have finalized or died). Whoever comes too late,
  * because the owner has destroyed a pool since the last collective already, is let go at once. At
- * the end of its time a task under way is finished first. Errors: SERRY_ETIMEDOUT; SERRY_EINVAL (no
+ * the end of its time a task under way is finished first; with isolate that means to wait for the
+ * process that runs it. Errors: SERRY_ETIMEDOUT; SERRY_EINVAL (no
  * such rank, or this one), SERRY_ESTATE (in a started process, in a task, or if another thread
  * serves). */
 SERRY_API SERRY_WARN_UNUSED serry_err serry_pool_serve(int owner, double timeout);

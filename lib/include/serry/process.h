@@ -36,7 +36,7 @@ typedef struct serry_process {
 typedef struct serry_process_options {
     const char *name; /* up to 63 bytes; NULL: "Process-1", "Process-1:2", ... */
     bool daemon;      /* ended when its parent ends; may not start processes itself */
-    int node;         /* 0: here */
+    int node;         /* 0: here; SERRY_NODE(k); SERRY_ANY: where the fewest members are */
 } serry_process_options;
 
 typedef struct serry_process_info {
@@ -49,9 +49,10 @@ typedef struct serry_process_info {
 
 /* Starts fn(arg, len) in a new process. arg is copied. A caller with one thread forks itself, so the
  * child sees a copy of its memory; otherwise, and with SERRY_START=agent, the child is forked from a
- * clean copy of the program as it was at serry_init, and only arg travels.
+ * clean copy of the program as it was at serry_init, and only arg travels. So it is on another node, too,
+ * where its streams are those of the first launched rank there.
  * Errors: SERRY_EPERM (a daemon may not start processes), SERRY_EINVAL, SERRY_ELIMIT (members of a
- * node), SERRY_ESYS (fork), SERRY_ESTATE. */
+ * node), SERRY_ESYS (fork), SERRY_EDIED (that node is lost), SERRY_ESTATE. */
 SERRY_API SERRY_WARN_UNUSED serry_err serry_process_start(serry_process *p, serry_process_fn fn,
                                                           const void *arg, size_t len,
                                                           const serry_process_options *o);

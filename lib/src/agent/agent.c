@@ -1,6 +1,6 @@
 /* agent/agent.c: the loop. Busy, it polls lanes, yields for a while, and then sleeps on its
  * descriptors: the bell, sockets, pidfds, and what its launcher watches. */
-#include "agent/private.h"
+#include "agent/far.h"
 #include "base/env.h"
 #include "base/futex.h"
 #include "base/log.h"
@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define AGENT_EVENTS 64
@@ -15,6 +16,8 @@
 #define AGENT_YIELD SRI_US(200)
 #define AGENT_YIELD_LEAST SRI_US(5)
 #define AGENT_LOOK_EVERY 256 /* rounds of polling between two looks at descriptors */
+
+#define AGENT_FAR_EVERY 8    /* busy rounds of polling between two looks at the links */
 
 #define MAX_MESSAGE_DEFAULT (UINT64_C(4) << 30)
 
@@ -103,6 +106,9 @@ static bool agent_deliver(void *ctx, const sri_arrival *f)
         else
             agent_request(a, f->source, f->aux, f->bytes, f->len);
         sri_close(&a->arrived);
+    } else if (f->kind == SRI_KIND_ROUTE && a->links) {
+        far_route(a, f);
+        sri_close(&fd);
     } else {
         sri_log(SRI_LOG_ERROR, "rank %d sent the agent a frame of kind %u", f->source, f->kind);
         sri_close(&fd);
@@ -120,6 +126,23 @@ static void agent_no_fate(void *ctx, int rank, sri_fate fate, int code)
 
 /* ---- life ---- */
 
+static void agent_free_members(sri_agent *a)
+{
+    for (int r = 0; r < a->n_ranks; r++) {
+        agent_member *m = a->members[r];
+        if (!m)
+            continue;
+        agent_drop_late(a, m);
+        sri_buffer_fini(&m->chain);
+        sri_close(&m->socket);
+        sri_close(&m->pidfd);
+        for (int i = 0; i < 3; i++)
+            sri_close(&m->streams[i]);
+        free(m);
+    }
+    free(a->members);
+}
+
 serry_err sri_agent_create(sri_agent **out, const sri_agent_options *o)
 {
     sri_sink sink = { .deliver = agent_deliver, .fate = agent_no_fate };
@@ -128,7 +151,9 @@ serry_err sri_agent_create(sri_agent **out, const sri_agent_options *o)
     if (!a)
         return sri_fail(SERRY_ENOMEM, "no memory for an agent");
     a->options = *o;
-    a->nursery = a->arrived = -1;
+    if (o->places.nodes <= 1)
+        a->options.places = (sri_places){ .nodes = 1, .size = o->size };
+    a->nursery = a->arrived = a->places_table = a->lost = -1;
     sink.ctx = a;
     a->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (a->epoll < 0) {
@@ -149,12 +174,26 @@ serry_err sri_agent_create(sri_agent **out, const sri_agent_options *o)
         if (e != SERRY_OK)
             goto close_host;
     }
+    if (o->places.nodes > 1) {
+        e = sri_places_table(&o->places, &a->places_table);
+        if (e != SERRY_OK)
+            goto close_host;
+    }
     e = agent_objects_init(a);
     if (e != SERRY_OK)
-        goto close_host;
+        goto close_table;
+    e = far_init(a);
+    if (e != SERRY_OK)
+        goto free_far;
     *out = a;
     return SERRY_OK;
 
+free_far:
+    free(a->far_nodes);
+    agent_free_members(a);
+    agent_objects_fini(a);
+close_table:
+    sri_close(&a->places_table);
 close_host:
     a->host->transport.ops->close(&a->host->transport, false);
 close_lifeline:
@@ -171,20 +210,9 @@ void sri_agent_destroy(sri_agent *a)
 {
     if (!a)
         return;
+    a->destroying = true;
     agent_objects_fini(a);
-    for (int r = 0; r < a->n_ranks; r++) {
-        agent_member *m = a->members[r];
-        if (!m)
-            continue;
-        agent_drop_late(a, m);
-        sri_buffer_fini(&m->chain);
-        sri_close(&m->socket);
-        sri_close(&m->pidfd);
-        for (int i = 0; i < 3; i++)
-            sri_close(&m->streams[i]);
-        free(m);
-    }
-    free(a->members);
+    agent_free_members(a);
     while (a->waiters) {
         agent_waiter *w = a->waiters;
         a->waiters = w->next;
@@ -202,8 +230,11 @@ void sri_agent_destroy(sri_agent *a)
         free(w);
     }
     agent_drop_orders(a);
+    agent_drop_starters(a);
+    far_fini(a);
     a->host->transport.ops->close(&a->host->transport, false);
     sri_close(&a->nursery);
+    sri_close(&a->places_table);
     close(a->lifeline[0]);
     close(a->lifeline[1]);
     close(a->epoll);
@@ -318,6 +349,9 @@ static void agent_handle(sri_agent *a, uint64_t what)
     case AGENT_EVENT_NURSERY:
         agent_nursery_event(a);
         break;
+    case AGENT_EVENT_LINKS:
+        far_poll(a);
+        break;
     default: /* the bell: the next poll silences it */
         break;
     }
@@ -331,14 +365,29 @@ static bool agent_round(sri_agent *a)
         any |= agent_push(a);
     if (__builtin_expect(a->orders != NULL, 0))
         any |= agent_push_orders(a);
+    if (__builtin_expect(a->links != NULL, 0) && (!any || ++a->far_rounds >= AGENT_FAR_EVERY))
+        any |= far_poll(a);
     return any;
+}
+
+/* Links without a descriptor are looked at more often than milliseconds can say. */
+static int agent_wait(sri_agent *a, struct epoll_event *events, sri_ns deadline)
+{
+    sri_ns left = a->links && a->far_fd < 0 && deadline != 0 ? deadline - sri_now() : SRI_MS(1);
+    if (left > 0 && left < SRI_MS(1)) {
+        struct timespec t = { .tv_nsec = left };
+        int n = (int)syscall(SYS_epoll_pwait2, a->epoll, events, AGENT_EVENTS, &t, NULL, 0);
+        if (n >= 0 || errno != ENOSYS)
+            return n;
+    }
+    return epoll_wait(a->epoll, events, AGENT_EVENTS, sri_poll_timeout(deadline));
 }
 
 /* Looks at descriptors, waiting until the deadline (0: not at all). True if there was any. */
 static bool agent_look(sri_agent *a, sri_ns deadline)
 {
     struct epoll_event events[AGENT_EVENTS];
-    int n = epoll_wait(a->epoll, events, AGENT_EVENTS, sri_poll_timeout(deadline));
+    int n = agent_wait(a, events, deadline);
     if (n > 0)
         agent_round(a); /* what a process sent before it ended comes before its end */
     for (int i = 0; i < n; i++)
@@ -356,6 +405,8 @@ static void agent_sleep(sri_agent *a)
     bool busy_nursery = a->orders && a->nursery >= 0;
     if ((a->late_members > 0 || a->lost_members > 0 || busy_nursery) && soon < until)
         until = soon;
+    if (a->links)
+        until = far_deadline(a, until);
     if (t->ops->arm(t))
         agent_look(a, until);
 }
@@ -381,7 +432,7 @@ void sri_agent_run(sri_agent *a)
     unsigned spins = 0;
     unsigned rounds = 0;
     a->stop = false;
-    while (!a->stop && a->alive > 0) {
+    while (!a->stop && (a->alive > 0 || far_lingers(a))) {
         bool any = agent_round(a);
         if (__builtin_expect(a->objects_due, 0)) {
             /* A round of polling is one in which all that has been sent is looked at. */

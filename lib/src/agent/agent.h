@@ -34,7 +34,8 @@ typedef struct sri_agent_options {
                             and if it ends without being released, so does everything else */
     /* All below may be NULL. */
     void *ctx;
-    /* A member's fate, launched or started. pid is 0 if it never joined. */
+    /* A member's fate, launched or started; of other nodes' members, a launched rank's. pid is 0 if it
+     * never joined here. */
     void (*fate)(void *ctx, int rank, pid_t pid, sri_fate fate, int code);
     /* A member has called serry_abort. The world ends: all members are killed after this. */
     void (*aborted)(void *ctx, int rank, int code);

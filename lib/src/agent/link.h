@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "transport/places.h"
+#include "transport/transport.h"
 
 #include <serry/error.h>
 
@@ -101,6 +102,15 @@ serry_err sri_links_tcp_listen(const char *interface, int *fd, char address[SRI_
 serry_err sri_links_tcp_open(sri_links **l, int listener, int node, int nodes,
                              const char (*addresses)[SRI_LINK_ADDRESS],
                              const uint8_t key[SRI_LINK_KEY], double heartbeat, sri_ns deadline);
+
+/* ---- over a transport ---- */
+
+/* Links over a transport whose peers are nodes, as open(ctx) makes it with the sink it is given; it
+ * is closed with the links. There is no descriptor to wait for (.fd is -1): .poll moves things. Such a
+ * transport may not see that a node is lost: then .lost tells of those alone that said goodbye. */
+serry_err sri_links_over(sri_links **l,
+                         serry_err (*open)(sri_transport **t, const sri_sink *sink, void *ctx),
+                         void *ctx, int node, int nodes);
 
 #ifdef __cplusplus
 }

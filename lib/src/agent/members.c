@@ -3,7 +3,7 @@
  * A member has ended when its pidfd is readable or its socket has ended. The socket alone decides
  * only if there is no pidfd, or if the process has closed it and lives on: then it is given a moment
  * to end, and is dead to us after it. */
-#include "agent/private.h"
+#include "agent/far.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -57,8 +57,8 @@ serry_err agent_new_rank(sri_agent *a, int rank, int socket, agent_member **out)
     agent_member *m = calloc(1, sizeof *m);
     if (!m)
         return sri_fail(SERRY_ENOMEM, "no memory for rank %d", rank);
-    *m = (agent_member){ .rank = rank, .state = AGENT_SEATED, .parent = -1, .socket = socket,
-                         .pidfd = -1, .streams = { -1, -1, -1 } };
+    *m = (agent_member){ .rank = rank, .node = a->options.places.node, .state = AGENT_SEATED,
+                         .parent = -1, .socket = socket, .pidfd = -1, .streams = { -1, -1, -1 } };
     m->late_end = &m->late;
     serry_err e = a->host->ops->seat(a->host, rank, socket);
     if (e == SERRY_OK)
@@ -69,6 +69,22 @@ serry_err agent_new_rank(sri_agent *a, int rank, int socket, agent_member **out)
     }
     a->members[rank] = m;
     a->alive++;
+    *out = m;
+    return SERRY_OK;
+}
+
+/* Of a member elsewhere only the record is here. */
+serry_err agent_new_far_rank(sri_agent *a, int rank, agent_member **out)
+{
+    SRI_TRY(members_room(a, rank));
+    agent_member *m = calloc(1, sizeof *m);
+    if (!m)
+        return sri_fail(SERRY_ENOMEM, "no memory for rank %d", rank);
+    *m = (agent_member){ .rank = rank, .node = sri_places_node(&a->options.places, rank),
+                         .far = true, .state = AGENT_JOINED, .parent = -1, .socket = -1,
+                         .pidfd = -1, .streams = { -1, -1, -1 } };
+    m->late_end = &m->late;
+    a->members[rank] = m;
     *out = m;
     return SERRY_OK;
 }
@@ -96,9 +112,10 @@ static serry_err members_welcome(sri_agent *a, agent_member *m, serry_err e)
     sri_packet_head head = { .kind = SRI_KIND_JOIN, .mark = SRI_PACKET_MARK };
     sri_welcome w = { .version = SRI_JOIN_VERSION, .rank = m->rank,
                       .size = a->options.size, .parent = m->parent, .daemon = m->daemon,
-                      .max_message = a->options.max_message,
-                      .process = agent_process_id(m->rank),
-                      .parent_process = m->parent >= 0 ? agent_process_id(m->parent) : 0 };
+                      .node = a->options.places.node, .nodes = a->options.places.nodes,
+                      .table = a->places_table >= 0, .max_message = a->options.max_message,
+                      .process = agent_process_id(a, m->rank),
+                      .parent_process = m->parent >= 0 ? agent_process_id(a, m->parent) : 0 };
     int fds[SRI_FDS_MAX];
     int n = 0;
     if (e == SERRY_OK)
@@ -110,6 +127,8 @@ static serry_err members_welcome(sri_agent *a, agent_member *m, serry_err e)
             w.lifeline = 1;
             fds[n++] = a->lifeline[0];
         }
+        if (w.table)
+            fds[n++] = a->places_table;
     } else {
         snprintf(w.text, sizeof w.text, "%s", serry_err_detail());
     }
@@ -237,9 +256,12 @@ static bool members_process_runs(const agent_member *m)
 
 void agent_end_member(sri_agent *a, agent_member *m, int signal)
 {
-    (void)a;
     if (m->state == AGENT_GONE)
         return;
+    if (m->far) {
+        far_signal(a, m, signal);
+        return;
+    }
     if (m->state == AGENT_SEATED) { /* who it is, it says when it joins */
         m->pending_signal = signal;
         return;
@@ -250,11 +272,11 @@ void agent_end_member(sri_agent *a, agent_member *m, int signal)
         kill(m->pid, signal);
 }
 
-static void members_end_daemons(sri_agent *a, const agent_member *parent)
+void agent_end_daemons(sri_agent *a, const agent_member *parent)
 {
     for (int r = 0; r < a->n_ranks; r++) {
         agent_member *m = a->members[r];
-        if (!m || m->parent != parent->rank || !m->daemon || m->ending)
+        if (!m || m->far || m->parent != parent->rank || !m->daemon || m->ending)
             continue;
         m->ending = true;
         agent_end_member(a, m, SIGTERM);
@@ -268,11 +290,18 @@ void agent_member_left(sri_agent *a, agent_member *m)
     m->state = AGENT_LEFT;
     if (m->launched)
         a->launched_in--;
+    far_tell(a, m, SRI_FATE_LEFT, m->code);
     agent_objects_gone(a, m->rank, SRI_FATE_LEFT);
     a->host->ops->tell(a->host, m->rank, SRI_FATE_LEFT, 0);
     if (a->options.fate)
         a->options.fate(a->options.ctx, m->rank, m->pid, SRI_FATE_LEFT, 0);
-    members_end_daemons(a, m);
+    agent_end_daemons(a, m);
+}
+
+void agent_rank_lost(sri_agent *a, int rank)
+{
+    if (a->lost < 0 || rank < a->lost)
+        a->lost = rank;
 }
 
 /* Everything that this member had sent has been handled first. */
@@ -288,7 +317,9 @@ void agent_member_ended(sri_agent *a, agent_member *m)
                                                                           : SRI_FATE_ENDED;
     if (m->launched && fate == SRI_FATE_DIED)
         a->launched_in--;
-    if (m->rank == 0 && !a->nursery_settled)
+    if (m->launched && m->state != AGENT_RELEASED)
+        agent_rank_lost(a, m->rank);
+    if (!a->nursery_settled && m->rank == sri_places_first(&a->options.places, m->node))
         agent_take_nursery(a, -1);
     /* The program that the user started is no more: nothing of it goes on behind his back. */
     if (m->rank == 0 && a->options.direct && m->state != AGENT_RELEASED)
@@ -299,6 +330,7 @@ void agent_member_ended(sri_agent *a, agent_member *m)
     agent_drop_late(a, m);
     sri_buffer_fini(&m->chain);
     agent_forget_asker(a, m->rank);
+    far_tell(a, m, fate, m->code);
     agent_objects_gone(a, m->rank, fate);
     a->host->ops->tell(a->host, m->rank, fate, m->code);
     a->host->ops->unseat(a->host, m->rank);
@@ -306,7 +338,7 @@ void agent_member_ended(sri_agent *a, agent_member *m)
     sri_close(&m->pidfd);
     for (int i = 0; i < 3; i++)
         sri_close(&m->streams[i]);
-    members_end_daemons(a, m);
+    agent_end_daemons(a, m);
     if (a->options.fate)
         a->options.fate(a->options.ctx, m->rank, m->pid, fate, m->code);
     agent_waiters_look(a);
@@ -344,7 +376,7 @@ void agent_members_tick(sri_agent *a)
 void sri_agent_kill_all(sri_agent *a)
 {
     for (int r = 0; r < a->n_ranks; r++) {
-        if (a->members[r])
+        if (a->members[r] && !a->members[r]->far)
             agent_end_member(a, a->members[r], SIGKILL);
     }
 }

@@ -103,6 +103,9 @@ struct sri_object_class {
     /* The home says the object was destroyed (every member with a session is told), or this member
      * has just been made by a fork (object 0): drop what is kept for it. */
     void (*forget)(uint64_t object);
+    /* A node is lost with all homes there. Calls to them have failed with SERRY_EDIED already; this is
+     * for those who wait for something else, as .feed. NULL: there are none. */
+    void (*lost)(int node);
     /* Runs before this member says that it leaves, core not entered: brings what it has promised
      * to an end. NULL: nothing is promised. */
     void (*leaving)(void);
@@ -158,6 +161,10 @@ sri_atomic_u64 *sri_home_cell(sri_object *o, int rank, int which, uint32_t *numb
  * time become another's while a member that has not looked at its lanes still steps on it: what is
  * kept there should carry sri_handle_tag of the object's id, and the home's last value none. */
 sri_atomic_u64 *sri_home_word(sri_object *o, uint32_t *number);
+
+/* Is this rank a member of the home's own node? Only those may be told of .word: to the others it is
+ * as if there were none, and the home takes their steps on it by itself. */
+bool sri_home_near(sri_object *o, int rank);
 
 /* One timer for each object: calls .timer once, at or after the deadline; SRI_NEVER stops it. A
  * deadline of 0 is after the next round of polling: what was sent before the request at hand has

@@ -1,8 +1,6 @@
 /* agent/objects.c: the table of objects, and the services of agent/object.h for their homes. */
-#include "agent/private.h"
-#include "agent/protocol.h"
+#include "agent/far.h"
 #include "base/log.h"
-#include "agent/handle.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -105,7 +103,7 @@ static uint32_t objects_take_cell(sri_agent *a)
 sri_atomic_u64 *sri_home_cell(sri_object *o, int rank, int which, uint32_t *number)
 {
     sri_transport *t = &o->agent->host->transport;
-    if (!sri_home_session(o, rank))
+    if (!sri_home_near(o, rank) || !sri_home_session(o, rank))
         return NULL;
     agent_session *s = objects_session(objects_outer(o), rank);
     if (!s->cells[which]) {
@@ -134,6 +132,12 @@ sri_atomic_u64 *sri_home_word(sri_object *o, uint32_t *number)
     }
     *number = x->word;
     return t->ops->cell(t, x->word);
+}
+
+bool sri_home_near(sri_object *o, int rank)
+{
+    const sri_places *p = &o->agent->options.places;
+    return sri_places_node(p, rank) == p->node;
 }
 
 /* ---- answers ---- */
@@ -165,6 +169,8 @@ void sri_home_feed(sri_object *o, int rank, const void *head, size_t head_len, c
 size_t sri_home_backlog(sri_object *o, int rank)
 {
     agent_member *m = agent_member_of(o->agent, rank);
+    if (m && m->far)
+        return o->agent->links->ops->backlog(o->agent->links, m->node);
     return m ? m->late_bytes : 0;
 }
 
@@ -304,28 +310,37 @@ static void objects_free(sri_agent *a, agent_object *x)
     objects_free_cell(a, x->word);
     if (x->deadline)
         objects_untime(a, x);
-    if (x->object.name[0] && SRI_HASHED(by_name, x))
+    if (x->object.name[0] && SRI_HASHED(by_name, x)) {
         HASH_DELETE(by_name, a->names, x);
+        directory_unnamed(a, x->key);
+    }
     a->objects[x->index] = NULL;
     a->free_objects[a->n_free++] = x->index;
     free(x);
 }
 
-static void objects_key(char key[72], uint32_t type, const char *name)
+void agent_object_key(char key[AGENT_KEY], uint32_t type, const char *name)
 {
-    memset(key, 0, 72);
-    snprintf(key, 72, "%u:%s", type, name);
+    memset(key, 0, AGENT_KEY);
+    snprintf(key, AGENT_KEY, "%u:%s", type, name);
 }
 
-static serry_err objects_create(sri_agent *a, int rank, const sri_create_args *args,
-                                const uint8_t *own, size_t len, uint64_t *id)
+bool agent_object_named(sri_agent *a, const char key[AGENT_KEY])
+{
+    agent_object *x;
+    HASH_FIND(by_name, a->names, key, AGENT_KEY, x);
+    return x != NULL;
+}
+
+serry_err agent_object_create(sri_agent *a, int rank, const sri_create_args *args,
+                              const uint8_t *own, size_t len, uint64_t *id)
 {
     const sri_object_class *cls = args->type < 64 ? sri_object_class_of(args->type) : NULL;
     if (!cls)
         return sri_fail(SERRY_EINVAL, "this agent knows no objects of class %u", args->type);
-    char key[72];
+    char key[AGENT_KEY];
     agent_object *x = NULL;
-    objects_key(key, args->type, args->name);
+    agent_object_key(key, args->type, args->name);
     if (args->name[0]) {
         HASH_FIND(by_name, a->names, key, sizeof key, x);
         if (x) {
@@ -349,7 +364,8 @@ static serry_err objects_create(sri_agent *a, int rank, const sri_create_args *a
     x->object.cls = cls;
     x->object.agent = a;
     x->object.creator = rank;
-    x->object.id = sri_handle_make(cls->type, 0, index, a->generations[index]);
+    x->object.id = sri_handle_make(cls->type, (unsigned)a->options.places.node, index,
+                                   a->generations[index]);
     memcpy(x->object.name, args->name, sizeof x->object.name);
     memcpy(x->key, key, sizeof key);
     a->objects[index] = x;
@@ -421,16 +437,13 @@ static void objects_own(sri_agent *a, sri_asker who, uint16_t op, const uint8_t 
         }
         return;
     }
-    serry_err e = SERRY_EINTERNAL;
-    if (len >= sizeof args) {
-        memcpy(&args, bytes, sizeof args);
-        args.name[sizeof args.name - 1] = 0;
-        e = objects_create(a, who.rank, &args, bytes + sizeof args, len - sizeof args, &id);
+    if (len < sizeof args) {
+        agent_answer(a, who, SERRY_EINTERNAL, NULL, 0);
+        return;
     }
-    if (e == SERRY_OK)
-        agent_answer(a, who, SERRY_OK, &id, sizeof id);
-    else
-        agent_answer(a, who, e, serry_err_detail(), strlen(serry_err_detail()));
+    memcpy(&args, bytes, sizeof args);
+    args.name[sizeof args.name - 1] = 0;
+    directory_create(a, who, &args, bytes + sizeof args, len - sizeof args);
 }
 
 static void objects_describe(sri_agent *a, sri_asker who, sri_object *o)
@@ -443,39 +456,57 @@ static void objects_describe(sri_agent *a, sri_asker who, sri_object *o)
     agent_answer(a, who, SERRY_OK, text, strlen(text));
 }
 
-void agent_request(sri_agent *a, int rank, uint64_t aux, const uint8_t *bytes, size_t len)
+static void objects_request(sri_agent *a, sri_asker who, uint64_t aux, uint16_t op,
+                            const uint8_t *bytes, size_t len)
 {
-    sri_request_head head;
-    if (len < sizeof head)
-        return;
-    memcpy(&head, bytes, sizeof head);
-    bytes += sizeof head;
-    len -= sizeof head;
-    sri_asker who = { .rank = rank, .number = head.number, .nowait = head.flags & SRI_REQUEST_NOWAIT };
     if (aux == 0) {
-        objects_own(a, who, head.op, bytes, len);
+        objects_own(a, who, op, bytes, len);
         return;
     }
     agent_object *x = objects_find(a, aux);
     if (!x) {
         static const char text[] = "the object was destroyed, or never was";
-        if (head.op != SRI_OP_CANCEL)
+        if (op != SRI_OP_CANCEL)
             agent_answer(a, who, SERRY_EHANDLE, text, sizeof text - 1);
         return;
     }
-    if (head.op == SRI_OP_CANCEL) {
+    if (op == SRI_OP_CANCEL) {
         uint64_t number;
         if (len < sizeof number)
             return;
         memcpy(&number, bytes, sizeof number);
         if (x->object.cls->cancel)
-            x->object.cls->cancel(&x->object, (sri_asker){ .rank = rank, .number = (uint32_t)number });
-    } else if (head.op == SRI_OP_DESTROY) {
+            x->object.cls->cancel(&x->object,
+                                  (sri_asker){ .rank = who.rank, .number = (uint32_t)number });
+    } else if (op == SRI_OP_DESTROY) {
         sri_home_end(&x->object);
         agent_answer(a, who, SERRY_OK, NULL, 0);
-    } else if (head.op == SRI_OP_DESCRIBE) {
+    } else if (op == SRI_OP_DESCRIBE) {
         objects_describe(a, who, &x->object);
     } else {
-        x->object.cls->request(&x->object, who, head.op, bytes, len);
+        x->object.cls->request(&x->object, who, op, bytes, len);
     }
+}
+
+void agent_request(sri_agent *a, int rank, uint64_t aux, const uint8_t *bytes, size_t len)
+{
+    if (__builtin_expect(a->links != NULL, 0) && aux != 0
+        && (int)sri_handle_home(aux) != a->options.places.node)
+        far_request(a, rank, aux, bytes, len);
+    else
+        agent_request_here(a, rank, aux, bytes, len);
+}
+
+void agent_request_here(sri_agent *a, int rank, uint64_t aux, const uint8_t *bytes, size_t len)
+{
+    sri_request_head head;
+    if (len < sizeof head)
+        return;
+    memcpy(&head, bytes, sizeof head);
+    bool ack = head.flags & SRI_REQUEST_ACK; /* to the home it is a post like any other */
+    sri_asker who = { .rank = rank, .number = ack ? 0 : head.number,
+                      .nowait = head.flags & SRI_REQUEST_NOWAIT };
+    objects_request(a, who, aux, head.op, bytes + sizeof head, len - sizeof head);
+    who.number = ack ? head.number : 0;
+    agent_answer(a, who, SERRY_OK, NULL, 0);
 }

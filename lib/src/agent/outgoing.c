@@ -1,6 +1,6 @@
 /* agent/outgoing.c: sending without ever waiting: what a lane does not take is kept, in order, until
  * it does. */
-#include "agent/private.h"
+#include "agent/far.h"
 #include "base/log.h"
 
 #include <fcntl.h>
@@ -40,6 +40,10 @@ void agent_send(sri_agent *a, int rank, const sri_frame *f)
     agent_member *m = agent_member_of(a, rank);
     if (!m || m->state == AGENT_GONE)
         return;
+    if (__builtin_expect(m->far, 0)) {
+        far_member(a, m, f->kind, f->flags, f->aux, f->head, f->head_len, f->body, f->body_len);
+        return;
+    }
     sri_transport *t = &a->host->transport;
     sri_sent sent = m->late ? SRI_FULL : t->ops->send(t, rank, f);
     if (sent == SRI_FULL)
@@ -54,6 +58,13 @@ void agent_send_run(sri_agent *a, int rank, uint8_t kind, uint64_t aux, const vo
     size_t max = a->host->transport.frame_max;
     sri_frame f = { .kind = kind, .aux = aux, .head = head, .head_len = head_len, .fd = -1 };
     const uint8_t *at = body;
+    if (__builtin_expect(a->links != NULL, 0)) {
+        const agent_member *m = agent_member_of(a, rank);
+        if (m && m->far) { /* cut where it goes into his lane */
+            far_member(a, m, kind, 0, aux, head, head_len, body, len);
+            return;
+        }
+    }
     do {
         size_t room = max - f.head_len;
         f.body = at;
@@ -117,4 +128,9 @@ void agent_answer(sri_agent *a, sri_asker who, serry_err e, const void *bytes, s
     if (who.number)
         agent_send_run(a, who.rank, SRI_KIND_REPLY, (uint64_t)e << 32 | who.number, NULL, 0, bytes,
                        len);
+}
+
+void agent_refuse(sri_agent *a, sri_asker who, serry_err e)
+{
+    agent_answer(a, who, e, serry_err_detail(), strlen(serry_err_detail()));
 }

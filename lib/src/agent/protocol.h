@@ -24,10 +24,17 @@ static_assert(sizeof(sri_request_head) == 8, "on the wire");
 
 /* Answer now, with SERRY_ETIMEDOUT if it would have to wait. */
 #define SRI_REQUEST_NOWAIT 1u
+/* A post to a home on another node: its number is answered, with nothing, once the home has dealt
+ * with it (core/service.h says why). */
+#define SRI_REQUEST_ACK 2u
 
 /* Of a FEED frame: the object is destroyed (.forget of its class). Sent to every member with a
  * session when an object ends. */
 #define SRI_FLAG_FORGET 4u
+
+/* Of a FEED frame without bytes: aux is a node, and its agent is lost with all homes there. What
+ * was asked of them and not answered by now never will be. */
+#define SRI_FLAG_LOST 32u
 
 /* The target of the agent's own operations. */
 #define SRI_SERVICE_AGENT UINT64_C(0)
@@ -36,7 +43,7 @@ static_assert(sizeof(sri_request_head) == 8, "on the wire");
  * to the same object; its args are the request's number as uint64_t. */
 typedef struct sri_create_args {
     uint32_t type;
-    uint32_t reserved;
+    int32_t node; /* where it is to live; -1: with the asker's own agent */
     char name[64];
 } sri_create_args;
 static_assert(sizeof(sri_create_args) == 72, "on the wire");

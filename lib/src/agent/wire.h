@@ -9,7 +9,9 @@
 
 enum {
     SRI_AGENT_FINALIZE = SRI_OP_OWN, /* answered when all launched ranks have arrived or died;
-                                      * right before it comes an empty feed of object 0 */
+                                      * right before it comes an empty feed of object 0. Answer:
+                                      * int32: the lowest launched rank that ended without
+                                      * being released; -1: none */
     SRI_AGENT_ABORT,                 /* post: int32 code */
     SRI_AGENT_EXIT,                  /* int32 code; a started process is about to end */
     SRI_AGENT_START,                 /* sri_agent_start; answer: sri_agent_started (+ descriptor) */
@@ -19,12 +21,15 @@ enum {
     SRI_AGENT_CHILDREN,              /* answer: u64 processes... */
     SRI_AGENT_STREAMS,               /* with a socket in which a packet with the asker's descriptors
                                       * 0, 1 and 2 waits: for what is started for it from now on */
+    SRI_AGENT_CLEAN,                 /* OK if processes can be started from the clean copy of the
+                                      * asker's node */
 };
 
 typedef struct sri_agent_start {
     uint8_t daemon;
     uint8_t by_agent; /* forked from the clean copy; fn and arg follow. Else the asker forks */
-    uint8_t reserved[6];
+    uint8_t reserved[2];
+    int32_t node;     /* -1: any; if it is another than the asker's, by its agent */
     sri_fnref fn;
     char name[64]; /* "": by number */
 } sri_agent_start;

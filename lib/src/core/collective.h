@@ -1,7 +1,7 @@
 /* core/collective.h: one collective call under way, and the algorithms. collective.c has the public
- * calls; collective_move.c and collective_reduce.c what they run. All with the core entered and
- * arguments checked; every rank of the launched world calls the same one. A call that fails here is
- * made known to the others, so that none of them waits for ever.
+ * calls; collective_move.c and collective_reduce.c what they run, collective_tree.c who tells whom. All
+ * with the core entered and arguments checked; every rank of the launched world calls the same one. A
+ * call that fails here is made known to the others, so that none of them waits for ever.
  */
 #ifndef SRI_CORE_COLLECTIVE_H
 #define SRI_CORE_COLLECTIVE_H
@@ -10,6 +10,7 @@
 #include "core/message.h"
 #include "core/reduce.h"
 
+#include <stdalign.h>
 #include <string.h>
 
 #ifdef __cplusplus
@@ -72,27 +73,21 @@ static inline serry_err sri_collective_swap(const sri_collective *c, int dest, c
 /* With more ranks than processors each step that waits for another rank costs a turn of all of them,
  * so fewer steps beat fewer messages (measured: 4, 8, 16 ranks on 2 processors). Up to SRI_FLAT_FEW
  * ranks everybody tells everybody, in one step. Beyond that few bytes go up and down a tree of
- * little depth over all ranks. */
+ * little depth over all ranks: first within each node, then between nodes. */
 #define SRI_FLAT_FEW 4
 #define SRI_FLAT_FAN 8
 
 typedef struct sri_flat_tree {
     int parent; /* -1: the root, rank 0 */
-    int first;  /* children are first .. end-1 */
-    int end;
+    int n;
+    int child[2 * SRI_FLAT_FAN]; /* of this node, and of others */
 } sri_flat_tree;
 
-static inline sri_flat_tree sri_collective_flat_tree(const sri_collective *c)
-{
-    int64_t first = (int64_t)c->rank * SRI_FLAT_FAN + 1, end = first + SRI_FLAT_FAN;
-    return (sri_flat_tree){ .parent = c->rank ? (c->rank - 1) / SRI_FLAT_FAN : -1,
-                            .first = first < c->size ? (int)first : c->size,
-                            .end = end < c->size ? (int)end : c->size };
-}
+sri_flat_tree sri_collective_flat_tree(const sri_collective *c);
 
 /* Room for the time of a call: on the stack if it is little. */
 typedef struct sri_scratch {
-    _Alignas(16) uint8_t small[512];
+    alignas(16) uint8_t small[512];
     uint8_t *bytes;
 } sri_scratch;
 

@@ -34,14 +34,14 @@ static int move_low_bit(int v, int size)
 static serry_err move_barrier_tree(const sri_collective *c)
 {
     sri_flat_tree t = sri_collective_flat_tree(c);
-    for (int child = t.first; child < t.end; child++)
-        SRI_TRY(sri_collective_recv(c, child, MOVE_TREE, NULL, 0));
+    for (int i = 0; i < t.n; i++)
+        SRI_TRY(sri_collective_recv(c, t.child[i], MOVE_TREE, NULL, 0));
     if (t.parent >= 0) {
         SRI_TRY(sri_collective_send(c, t.parent, MOVE_TREE, NULL, 0));
         SRI_TRY(sri_collective_recv(c, t.parent, MOVE_DOWN, NULL, 0));
     }
-    for (int child = t.first; child < t.end; child++)
-        SRI_TRY(sri_collective_send(c, child, MOVE_DOWN, NULL, 0));
+    for (int i = 0; i < t.n; i++)
+        SRI_TRY(sri_collective_send(c, t.child[i], MOVE_DOWN, NULL, 0));
     return SERRY_OK;
 }
 

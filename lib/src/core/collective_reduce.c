@@ -111,16 +111,16 @@ static serry_err reduce_flat(const sri_collective *c, uint8_t *sum, uint8_t *the
                              sri_reduce_fn fn, size_t len)
 {
     sri_flat_tree t = sri_collective_flat_tree(c);
-    for (int child = t.first; child < t.end; child++) {
-        SRI_TRY(sri_collective_recv(c, child, REDUCE_UP, theirs, len));
+    for (int i = 0; i < t.n; i++) {
+        SRI_TRY(sri_collective_recv(c, t.child[i], REDUCE_UP, theirs, len));
         fn(sum, sum, theirs, n);
     }
     if (t.parent >= 0) {
         SRI_TRY(sri_collective_send(c, t.parent, REDUCE_UP, sum, len));
         SRI_TRY(sri_collective_recv(c, t.parent, REDUCE_DOWN, sum, len));
     }
-    for (int child = t.first; child < t.end; child++)
-        SRI_TRY(sri_collective_send(c, child, REDUCE_DOWN, sum, len));
+    for (int i = 0; i < t.n; i++)
+        SRI_TRY(sri_collective_send(c, t.child[i], REDUCE_DOWN, sum, len));
     return SERRY_OK;
 }
 

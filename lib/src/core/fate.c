@@ -70,7 +70,9 @@ static bool fate_alone(void)
         m->lowest_open = size;
     while (m->lowest_open <= m->highest && sri_message_peer_gone(m->lowest_open))
         m->lowest_open++;
-    for (int rank = m->lowest_open; rank <= m->highest + FATE_UNHEARD; rank++)
+    int nodes = sri_world.places.nodes > 1 ? sri_world.places.nodes : 1; /* they number in turn */
+    int last = m->highest + FATE_UNHEARD * nodes;
+    for (int rank = m->lowest_open; rank <= last; rank++)
         if (fate_is_open(rank))
             return false;
     return true;
@@ -221,6 +223,8 @@ static bool fate_lose_peer(sri_peer *p)
     sri_incoming *in;
     DL_FOREACH (p->arriving, in) {
         if (in->request && fate_is_lost(in->request)) {
+            if (in->bulk && !sri_bulk_discard(in))
+                continue; /* it will be here in a moment */
             /* Its data may go on arriving; nobody wants them. */
             opened |= sri_request_complete(in->request, SERRY_EDIED);
             in->request = NULL;

@@ -71,6 +71,8 @@ static void match_unqueue(sri_incoming *in)
 
 void sri_incoming_free(sri_incoming *in)
 {
+    if (in->bulk)
+        sri_bulk_forget(in);
     if (in->queued)
         match_unqueue(in);
     else if (in->state == SRI_INCOMING_ARRIVING)
@@ -200,23 +202,43 @@ static void match_attach(sri_incoming *in, sri_request *r)
     r->place = SRI_PLACE_ARRIVING;
 }
 
-static bool match_ask(sri_incoming *in, sri_request *r)
+static bool match_no_memory(sri_incoming *in, sri_request *r)
 {
-    in->token = sri_ids_take(&sri_match.incomings, in);
-    if (in->token == 0) {
-        match_queue(in);
-        return sri_request_complete(r, SERRY_ENOMEM);
-    }
+    match_queue(in);
+    return sri_request_complete(r, SERRY_ENOMEM);
+}
+
+static bool match_arriving(sri_incoming *in, sri_request *r)
+{
     in->state = SRI_INCOMING_ARRIVING;
     DL_APPEND(in->peer->arriving, in);
     match_attach(in, r);
-    SERRY_IGNORE(sri_output_control(in->peer, &in->clear, SRI_KIND_CLEAR, in->remote, in->token));
+    return false;
+}
+
+static bool match_ask(sri_incoming *in, sri_request *r)
+{
+    sri_peer *p = in->peer;
+    if (in->bulk == SRI_BULK_STANDS) /* asked for before */
+        return sri_bulk_receive(in, r->buf.into, SRI_BULK_DIRECT) ? match_arriving(in, r)
+                                                                  : match_no_memory(in, r);
+    in->token = sri_ids_take(&sri_match.incomings, in);
+    if (in->token == 0)
+        return match_no_memory(in, r);
+    bool bulk = sri_bulk_to(p) && sri_bulk_receive(in, r->buf.into, SRI_BULK_DIRECT);
+    match_arriving(in, r);
+    SERRY_IGNORE(
+        sri_output_control(p, &in->clear, SRI_KIND_CLEAR, in->remote, in->token, bulk));
     return false;
 }
 
 /* A message that another receive gave back half-way goes on with this one. */
 static bool match_resume(sri_incoming *in, sri_request *r)
 {
+    if (in->bulk && sri_bulk_back(in))
+        return match_ask(in, r); /* straight into the buffer, then */
+    if (in->bulk)
+        return match_arriving(in, r); /* all at once, at the end */
     DL_APPEND(in->peer->arriving, in);
     if (in->lost)
         return sri_request_complete(r, SERRY_ENOMEM);
@@ -298,22 +320,38 @@ bool sri_match_receive(sri_request *r)
     return r->done;
 }
 
-void sri_match_abandon(sri_request *r)
+/* Until the transport has moved all of it into the receive's buffer. */
+static bool match_wait_bulk(sri_request *r)
+{
+    static const sri_waiting why = { .kind = SRI_WAIT_REQUEST, .peer = SERRY_ANY };
+    sri_gate gate = { .left = 1 };
+    r->gate = &gate;
+    SERRY_IGNORE(sri_wait(&gate.open, SRI_NEVER, &why));
+    r->gate = NULL;
+    return false;
+}
+
+bool sri_match_abandon(sri_request *r)
 {
     if (r->place == SRI_PLACE_POSTED) {
         match_unpost(r);
-        return;
+        return true;
     }
     sri_incoming *in = r->incoming;
+    if (in->bulk == SRI_BULK_DIRECT && !sri_bulk_back(in))
+        return match_wait_bulk(r);
     r->place = SRI_PLACE_NONE;
     r->incoming = NULL;
     in->request = NULL;
     if (in->got && sri_buffer_add(&in->kept, r->buf.into, in->got) != SERRY_OK)
         in->lost = true;
     DL_DELETE(in->peer->arriving, in);
+    if (in->bulk == SRI_BULK_STANDS && !sri_bulk_keep(in))
+        in->state = SRI_INCOMING_ANNOUNCED;
     match_queue(in);
     if (match_offer(in))
         sri_wait_notify();
+    return true;
 }
 
 serry_err sri_match_self(unsigned context, int tag, const void *buf, size_t len)
@@ -430,6 +468,10 @@ static bool match_piece(sri_incoming *in, const sri_arrival *a)
 static bool match_taken_back(sri_incoming *in)
 {
     sri_request *r = in->request;
+    if (in->bulk && !sri_bulk_back(in)) {
+        sri_match_bad(in->peer, "it takes back what it sends");
+        return false;
+    }
     sri_incoming_free(in);
     if (!r)
         return false;
@@ -518,7 +560,7 @@ bool sri_match_announce(sri_peer *p, const sri_arrival *a)
 bool sri_match_data(sri_peer *p, const sri_arrival *a)
 {
     sri_incoming *in = a->aux ? sri_ids_find(&sri_match.incomings, a->aux) : p->current;
-    if (!in || in->peer != p || a->len == 0 || a->len > in->len - in->got) {
+    if (!in || in->peer != p || in->bulk || a->len == 0 || a->len > in->len - in->got) {
         sri_match_bad(p, "data that nobody asked for");
         return false;
     }
@@ -529,7 +571,7 @@ bool sri_match_withdraw(sri_peer *p, const sri_arrival *a)
 {
     sri_incoming *in;
     DL_FOREACH (p->arriving, in)
-        if (in->remote == a->aux && in->got == 0 && !in->lost)
+        if (in->remote == a->aux && in->got == 0 && (!in->lost || in->bulk))
             return match_taken_back(in);
     for (unsigned c = 0; c < SRI_CONTEXTS; c++)
         DL_FOREACH (p->queued[c], in)

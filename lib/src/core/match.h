@@ -13,8 +13,8 @@
  *     WITHDRAW token             ->                               instead, if taken back: a
  *                                                                 CLEAR that crosses is ignored
  *
- * Files: match.c (receiving), output.c (sending), fate.c (peers that go). All with the core
- * entered.
+ * Files: match.c (receiving), output.c (sending), bulk.c (what the transport moves instead of DATA
+ * frames), fate.c (peers that go). All with the core entered.
  */
 #ifndef SRI_CORE_MATCH_H
 #define SRI_CORE_MATCH_H
@@ -37,6 +37,14 @@ typedef enum sri_incoming_state {
     SRI_INCOMING_ARRIVING,  /* asked for; on its way to .request, or to .kept */
 } sri_incoming_state;
 
+/* A message that the transport moves, see bulk.c. */
+typedef enum sri_incoming_bulk {
+    SRI_BULK_NONE,
+    SRI_BULK_DIRECT, /* it moves into the buffer of .request, */
+    SRI_BULK_KEPT,   /* into .kept, */
+    SRI_BULK_STANDS, /* or nowhere: it was asked for, and the transfer taken back */
+} sri_incoming_bulk;
+
 /* A message that has arrived or will. In its peer's queue, or with a receive in .arriving. */
 struct sri_incoming {
     sri_incoming *prev, *next;
@@ -45,6 +53,7 @@ struct sri_incoming {
     int tag;
     uint8_t context;
     uint8_t state;
+    uint8_t bulk; /* sri_incoming_bulk */
     bool queued;
     bool lost; /* its bytes found no memory: who receives it gets SERRY_ENOMEM */
     size_t len;
@@ -67,6 +76,7 @@ struct sri_peer {
     sri_request *posted[SRI_CONTEXTS];
     sri_request *announced;
     sri_request *streams;
+    sri_request *bulks; /* sends that the transport moves */
     sri_incoming *arriving;
     sri_incoming *current; /* the message whose pieces come without having been asked for */
     /* In the lists of peers with something queued, and with output. */
@@ -100,7 +110,8 @@ typedef struct sri_match_state {
     } lost;
 } sri_match_state;
 
-/* A message of the user's, or of a pipe, up to this length goes without being asked for, in pieces if need be: the
+/* A message of the user's, or of a pipe, up to this length goes without being asked for (unless it is
+ * one for the transport to move, which is faster than pieces), in pieces if need be: the
  * first in a MESSAGE frame with SRI_FLAG_MORE, whose head is the whole length; the rest in DATA
  * frames of token 0, right behind it as far as messages go. */
 #define SRI_UNASKED_MAX 65536u
@@ -132,9 +143,10 @@ sri_incoming *sri_match_find(unsigned context, int source, int tag);
 /* Begins a receive whose fields context, peer, tag, buf, len, gate are set: takes what is queued,
  * fails if nothing can come, or posts it. True if it is done. */
 bool sri_match_receive(sri_request *r);
-/* Takes an unfinished receive back. A message on its way to it is kept, in its place, for another.
- */
-void sri_match_abandon(sri_request *r);
+/* Takes an unfinished receive back. A message on its way to it is kept, in its place, for another. If
+ * that is not possible, since the transport moves it into the receive's buffer already, its end
+ * is waited for: then the receive is done after all, which is false. */
+bool sri_match_abandon(sri_request *r);
 /* A whole message of this rank to itself. SERRY_ENOMEM. */
 serry_err sri_match_self(unsigned context, int tag, const void *buf, size_t len);
 
@@ -154,15 +166,35 @@ bool sri_output_send(sri_peer *p, sri_request *r);
 /* One short message, at once or not at all. */
 sri_sent sri_output_short(sri_peer *p, unsigned context, int tag, const void *buf, size_t len);
 /* A control frame, CLEAR (token: theirs) or WITHDRAW (ours), at once or kept back: in r, or if r is
- * NULL in a request of its own (SERRY_ENOMEM). A peer that is gone gets nothing. */
+ * NULL in a request of its own (SERRY_ENOMEM). A peer that is gone gets nothing. bulk: a CLEAR with
+ * that flag. */
 serry_err sri_output_control(sri_peer *p, sri_request *r, sri_kind kind, uint64_t token,
-                             uint64_t ours);
+                             uint64_t ours, bool bulk);
 /* Takes a send back that has not begun to flow. SERRY_ESTATE: it has; SERRY_ENOMEM. */
 serry_err sri_output_withdraw(sri_request *r);
 bool sri_output_clear(sri_peer *p, const sri_arrival *a);
 /* Ends the sends to p that are meant (of this context; NULL: all) with an error; whatever they have
  * begun is forgotten. True: a gate has opened. */
 bool sri_output_drop(sri_peer *p, bool (*meant)(const sri_request *r), serry_err e);
+
+/* ---- what the transport moves: bulk.c ---- */
+
+#define SRI_CLEAR_BULK 1u /* flag of a CLEAR: bulk_send what it asks for */
+
+bool sri_bulk_to(const sri_peer *p); /* can it, with this peer? */
+/* Begins, for an incoming message with a token. False: it cannot be, now. */
+bool sri_bulk_receive(sri_incoming *in, uint8_t *into, sri_incoming_bulk state);
+/* Takes the transfer back: the message stands at its sender, asked for. False: it has begun to flow. */
+bool sri_bulk_back(sri_incoming *in);
+/* A message that stands goes into memory of its own. False: there is none, and it stands on. */
+bool sri_bulk_keep(sri_incoming *in);
+/* Nobody wants it any more. False: it flows into the buffer of its receive. */
+bool sri_bulk_discard(sri_incoming *in);
+void sri_bulk_forget(sri_incoming *in); /* before it is freed */
+/* Begins the transfer of a send that has been asked for. False: it cannot be, now. */
+bool sri_bulk_send(sri_peer *p, sri_request *r);
+/* The end of one. True: somebody who waits is to look. */
+bool sri_bulk_done(int peer, uint64_t token, bool sending, bool ok);
 
 /* ---- peers that go: fate.c ---- */
 

@@ -118,8 +118,8 @@ serry_err sri_message_recv(sri_context c, int source, int tag, void *buf, size_t
     if (!sri_match_receive(&r)) {
         sri_waiting why = message_why(c, SRI_WAIT_RECV, source, tag);
         if (sri_wait(&gate.open, deadline, &why) != SERRY_OK) {
-            sri_match_abandon(&r);
-            return message_not_in_time(source, tag);
+            if (sri_match_abandon(&r))
+                return message_not_in_time(source, tag);
         }
     }
     return message_received(&r, status);

@@ -23,7 +23,8 @@ static serry_err api_no_such_rank(int rank)
 /* A rank this process has never heard of: the agent knows. */
 static serry_err api_ask(int rank)
 {
-    uint64_t id = sri_handle_make(SRI_TYPE_PROCESS, 0, (uint32_t)rank, 1);
+    unsigned home = (unsigned)sri_places_node(&sri_world.places, rank);
+    uint64_t id = sri_handle_make(SRI_TYPE_PROCESS, home, (uint32_t)rank, 1);
     sri_reply reply = { 0 };
     sri_agent_info info;
     serry_err e = sri_service_call(SRI_SERVICE_AGENT, SRI_AGENT_INFO, &id, sizeof id, NULL, 0,

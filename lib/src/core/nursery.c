@@ -3,6 +3,7 @@
 #include "agent/wire.h"
 #include "base/log.h"
 #include "core/core.h"
+#include "core/launch.h"
 #include "core/unseen.h"
 #include "core/world.h"
 #include "transport/local/local.h"
@@ -143,6 +144,7 @@ SERRY_NORETURN static void nursery_main(int socket)
             SERRY_IGNORE(open("/dev/null", O_RDWR) < 0 ? SERRY_ESYS : SERRY_OK);
     }
     sri_nursery_forget();
+    sri_launch_forget();
     sri_world_leave(true);
     sigfillset(&block);
     sigprocmask(SIG_BLOCK, &block, &y.mask);
@@ -153,9 +155,10 @@ SERRY_NORETURN static void nursery_main(int socket)
 
 static pid_t nursery_pid;
 static int nursery_pidfd = -1;
+static int nursery_socket = -1; /* the agent's end, until it is introduced */
 
-/* Introduces it to the agent by its socket, or with -1 says that there will be none. */
-static void nursery_introduce(int socket)
+/* Sends the agent its socket, or with -1 says that there will be none. */
+static void nursery_greet(int socket)
 {
     sri_hello hello = { .version = SRI_JOIN_VERSION, .role = SRI_JOIN_NURSERY, .pid = nursery_pid };
     sri_frame f = { .kind = SRI_KIND_JOIN, .head = &hello, .head_len = sizeof hello, .fd = socket };
@@ -164,38 +167,48 @@ static void nursery_introduce(int socket)
         t->ops->sleep(t, sri_now() + SRI_MS(1));
 }
 
-void sri_nursery_start(void)
+bool sri_nursery_fork(void)
 {
     int pair[2];
     pid_t pid;
-    if (sri_socket_pair(pair) != SERRY_OK) {
-        nursery_introduce(-1);
-        return;
-    }
+    if (sri_socket_pair(pair) != SERRY_OK)
+        return false;
     if (sri_unseen_fork(&pid, &nursery_pidfd) != SERRY_OK) {
-        nursery_introduce(-1);
         close(pair[0]);
         close(pair[1]);
-        return;
+        return false;
     }
     if (pid == 0) {
         close(pair[1]);
         nursery_main(pair[0]);
     }
     nursery_pid = pid;
+    nursery_socket = pair[1];
     close(pair[0]);
-    nursery_introduce(pair[1]);
-    close(pair[1]);
+    return true;
+}
+
+void sri_nursery_introduce(void)
+{
+    nursery_greet(nursery_socket);
+    sri_close(&nursery_socket);
+}
+
+bool sri_nursery_there(void)
+{
+    return nursery_pid > 0;
 }
 
 void sri_nursery_forget(void)
 {
     nursery_pid = 0;
     sri_close(&nursery_pidfd);
+    sri_close(&nursery_socket);
 }
 
 void sri_nursery_reap(void)
 {
+    sri_close(&nursery_socket);
     if (nursery_pid > 0)
         sri_unseen_reap(nursery_pid, &nursery_pidfd, 5);
     nursery_pid = 0;

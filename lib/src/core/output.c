@@ -3,6 +3,7 @@
 #include "core/match.h"
 
 #include "base/log.h"
+#include "core/fence.h"
 #include "core/wait.h"
 
 #include <string.h>
@@ -26,7 +27,8 @@ static inline sri_sent output_frame(sri_peer *p, const sri_frame *f)
     return t->ops->send(t, p->rank, f);
 }
 
-sri_sent sri_output_short(sri_peer *p, unsigned context, int tag, const void *buf, size_t len)
+static inline sri_sent output_whole(sri_peer *p, unsigned context, int tag, const void *buf,
+                                    size_t len)
 {
     sri_frame f = { .kind = SRI_KIND_MESSAGE,
                     .flags = output_flags(context),
@@ -35,6 +37,13 @@ sri_sent sri_output_short(sri_peer *p, unsigned context, int tag, const void *bu
                     .body_len = len,
                     .fd = -1 };
     return output_frame(p, &f);
+}
+
+sri_sent sri_output_short(sri_peer *p, unsigned context, int tag, const void *buf, size_t len)
+{
+    if (__builtin_expect(sri_service_unsettled != 0, 0))
+        return SRI_FULL; /* it is kept back until it may go */
+    return output_whole(p, context, tag, buf, len);
 }
 
 static inline serry_err output_error(sri_sent sent)
@@ -73,17 +82,20 @@ static sri_sent output_try(sri_peer *p, sri_request *r)
 {
     uint64_t head[2] = { r->token, r->len };
     sri_frame f = { .kind = r->kind, .flags = output_flags(r->context), .fd = -1 };
+    if (__builtin_expect(!sri_fence_open(r->fence), 0))
+        return SRI_FULL;
     switch (r->kind) {
     case SRI_KIND_MESSAGE:
         if (r->len > sri_match.eager_max)
             return output_pieces(p, r);
-        return sri_output_short(p, r->context, r->tag, r->buf.from, r->len);
+        return output_whole(p, r->context, r->tag, r->buf.from, r->len);
     case SRI_KIND_ANNOUNCE:
         f.aux = (uint32_t)r->tag;
         f.head = head;
         f.head_len = sizeof head;
         break;
     case SRI_KIND_CLEAR:
+        f.flags = r->bulk ? SRI_CLEAR_BULK : 0;
         f.aux = r->remote;
         f.head = head;
         f.head_len = sizeof head[0];
@@ -151,12 +163,15 @@ static void output_keep(sri_peer *p, sri_request *r)
 bool sri_output_send(sri_peer *p, sri_request *r)
 {
     bool unasked = r->len <= sri_match.eager_max
-                   || (r->len <= SRI_UNASKED_MAX && r->context != SRI_CONTEXT_COLLECTIVE);
+                   || (r->len <= SRI_UNASKED_MAX && r->context != SRI_CONTEXT_COLLECTIVE
+                       && !sri_bulk_to(p));
     r->kind = unasked ? SRI_KIND_MESSAGE : SRI_KIND_ANNOUNCE;
     r->sent = 0;
     r->place = SRI_PLACE_NONE;
     r->done = false;
     r->token = 0;
+    r->bulk = false;
+    r->fence = sri_service_posted;
     r->status = (serry_status){ r->peer, r->tag, r->len };
     if (p->gone) {
         sri_request_complete(r, SERRY_EDIED);
@@ -178,11 +193,11 @@ bool sri_output_send(sri_peer *p, sri_request *r)
 }
 
 serry_err sri_output_control(sri_peer *p, sri_request *r, sri_kind kind, uint64_t token,
-                             uint64_t ours)
+                             uint64_t ours, bool bulk)
 {
     if (p->gone)
         return SERRY_OK;
-    sri_request now = { .kind = (uint8_t)kind, .remote = token, .token = ours };
+    sri_request now = { .kind = (uint8_t)kind, .bulk = bulk, .remote = token, .token = ours };
     sri_sent sent = p->out ? SRI_FULL : output_try(p, &now);
     if (sent == SRI_SENT || sent == SRI_GONE)
         return SERRY_OK;
@@ -201,7 +216,7 @@ serry_err sri_output_withdraw(sri_request *r)
 {
     sri_peer *p = sri_match.peers[r->peer];
     if (r->place == SRI_PLACE_ANNOUNCED) {
-        SRI_TRY(sri_output_control(p, NULL, SRI_KIND_WITHDRAW, r->token, 0));
+        SRI_TRY(sri_output_control(p, NULL, SRI_KIND_WITHDRAW, r->token, 0, false));
         DL_DELETE(p->announced, r);
     } else if (r->place == SRI_PLACE_OUT && (r->kind != SRI_KIND_MESSAGE || r->sent == 0)) {
         DL_DELETE(p->out, r);
@@ -227,8 +242,9 @@ bool sri_output_clear(sri_peer *p, const sri_arrival *a)
     sri_request *r = sri_ids_find(&sri_match.sends, a->aux);
     if (!r)
         return false; /* taken back: it has crossed the withdrawal */
-    if (r->peer != p->rank || r->place != SRI_PLACE_ANNOUNCED) {
-        sri_match_bad(p, "a clear for what was not announced");
+    bool bulk = (a->flags & SRI_CLEAR_BULK) != 0;
+    if (r->peer != p->rank || r->place != SRI_PLACE_ANNOUNCED || (bulk && !sri_bulk_to(p))) {
+        sri_match_bad(p, "a clear for what was not announced, or in a way there is not");
         return false;
     }
     sri_ids_release(&sri_match.sends, r->token);
@@ -236,8 +252,11 @@ bool sri_output_clear(sri_peer *p, const sri_arrival *a)
     r->remote = theirs;
     r->sent = 0;
     r->kind = SRI_KIND_DATA;
-    r->place = SRI_PLACE_STREAM;
+    r->bulk = bulk;
     DL_DELETE(p->announced, r);
+    if (bulk && sri_bulk_send(p, r))
+        return false;
+    r->place = SRI_PLACE_STREAM;
     DL_APPEND(p->streams, r);
     output_list(p);
     return true; /* stop polling and push */
@@ -261,11 +280,24 @@ static bool output_push_kept(sri_peer *p, bool *moved)
     return true;
 }
 
+/* One that the transport is to move and could not begin before. */
+static bool output_push_bulk(sri_peer *p, sri_request *r)
+{
+    DL_DELETE(p->streams, r);
+    if (sri_bulk_send(p, r))
+        return true;
+    DL_APPEND(p->streams, r);
+    sri_match.output_again = true;
+    return false;
+}
+
 /* One piece of the first stream, which now and then goes behind the others. False: the lane is
  * full. */
 static bool output_push_piece(sri_peer *p, bool last)
 {
     sri_request *r = p->streams;
+    if (__builtin_expect(r->bulk, 0))
+        return output_push_bulk(p, r);
     size_t left = r->len - r->sent, max = sri_world.transport->frame_max;
     sri_frame f = { .kind = SRI_KIND_DATA,
                     .flags = !last && (left > max || r->next) ? SRI_FLAG_SOON : 0,
@@ -318,6 +350,14 @@ bool sri_message_push(void)
     return moved;
 }
 
+/* The other end lives and may have lent memory to a transfer for this one. */
+static void output_take_back(sri_request *r, bool alive)
+{
+    sri_peer *p = alive && r->kind == SRI_KIND_ANNOUNCE ? sri_match.peers[r->peer] : NULL;
+    if (p && r->place == SRI_PLACE_ANNOUNCED && sri_bulk_to(p))
+        SERRY_IGNORE(sri_output_control(p, NULL, SRI_KIND_WITHDRAW, r->token, 0, false));
+}
+
 static bool output_drop_list(sri_request **list, bool (*meant)(const sri_request *r), serry_err e)
 {
     bool opened = false;
@@ -326,6 +366,7 @@ static bool output_drop_list(sri_request **list, bool (*meant)(const sri_request
         if (meant && !meant(r))
             continue;
         DL_DELETE(*list, r);
+        output_take_back(r, meant != NULL);
         opened |= output_end(r, e);
     }
     return opened;
@@ -336,6 +377,8 @@ bool sri_output_drop(sri_peer *p, bool (*meant)(const sri_request *r), serry_err
     bool opened = output_drop_list(&p->out, meant, e);
     opened |= output_drop_list(&p->announced, meant, e);
     opened |= output_drop_list(&p->streams, meant, e);
+    if (!meant) /* of those that are moving, only if nobody is left at the other end */
+        opened |= output_drop_list(&p->bulks, meant, e);
     if (p->has_output && !p->out && !p->streams) {
         p->has_output = false;
         DL_DELETE2(sri_match.output, p, prev_output, next_output);

@@ -61,7 +61,16 @@ static void progress_fate(void *ctx, int rank, sri_fate fate, int code)
     sri_wait_notify();
 }
 
-const sri_sink sri_progress_sink = { .deliver = progress_deliver, .fate = progress_fate };
+static void progress_bulk_done(void *ctx, int peer, uint64_t token, bool sending, bool ok)
+{
+    (void)ctx;
+    if (sri_bulk_done(peer, token, sending, ok))
+        sri_wait_notify();
+}
+
+const sri_sink sri_progress_sink = { .deliver = progress_deliver,
+                                     .fate = progress_fate,
+                                     .bulk_done = progress_bulk_done };
 
 bool sri_progress(void)
 {

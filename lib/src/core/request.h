@@ -29,6 +29,7 @@ typedef enum sri_place {
     SRI_PLACE_OUT,       /* a frame kept back for a full lane: peer's out */
     SRI_PLACE_ANNOUNCED, /* a long send that waits for its clear: peer's announced */
     SRI_PLACE_STREAM,    /* a long send whose data flow: peer's streams */
+    SRI_PLACE_BULK,      /* a long send that the transport moves: peer's bulks */
 } sri_place;
 
 typedef struct sri_request sri_request;
@@ -40,6 +41,7 @@ struct sri_request {
     uint8_t context;
     uint8_t place;
     bool done;
+    bool bulk; /* a long send that the transport is to move, or the CLEAR that says so */
     serry_err error;
     int peer; /* or SERRY_ANY */
     int tag;
@@ -51,6 +53,7 @@ struct sri_request {
     size_t least; /* a receive: a shorter message fails it with SERRY_ETRUNC too, and stays */
     sri_gate *gate; /* NULL: no thread waits for it */
     uint64_t order; /* of a post, among posts and arrivals */
+    uint64_t fence; /* a send: not before what was posted up to here is settled (core/fence.h) */
     struct sri_incoming *incoming;
     serry_status status;
     /* A long send, or a control frame: */

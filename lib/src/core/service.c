@@ -2,15 +2,18 @@
  *
  * The frames of a run must not be interleaved with those of another, and the lane may be full in
  * the middle of one: runs wait in line on the stacks of the threads that send them, and progress
- * sends what comes next. A home never waits for a member, so the line always moves. */
+ * sends what comes next. A home never waits for a member, so the line always moves. With homes on
+ * several nodes it also stands still for a moment for the sake of order (core/fence.h). */
 #include "core/service.h"
 
 #include "base/fds.h"
 #include "agent/handle.h"
+#include "core/fence.h"
 #include "core/wait.h"
 
 #include <serry/process.h>
 
+#include <stdio.h>
 #include <utlist.h>
 
 /* Args that fit here travel in the head of a frame; longer ones get a frame of their own. */
@@ -24,7 +27,8 @@ typedef struct service_run {
     const uint8_t *args, *body;
     size_t args_len, len;
     int fd; /* goes with the first frame; -1: none */
-    bool begun; /* the head has gone */
+    bool urgent; /* no order is to be kept with what else is under way */
+    bool begun;  /* the head has gone */
     bool done;
     bool owned; /* nobody waits for it: it is freed once it has gone */
 } service_run;
@@ -49,12 +53,45 @@ static struct {
     bool feed_lost;  /* there was no memory for them */
 } service;
 
+/* ---- homes ---- */
+
+/* The node where an object lives. What cannot live anywhere is for the own agent to refuse. */
+static int service_home(uint64_t object)
+{
+    int home = (int)sri_handle_home(object);
+    return object == SRI_SERVICE_AGENT || home >= sri_world.places.nodes ? sri_world.places.node
+                                                                         : home;
+}
+
+/* Of a post that is acknowledged. */
+static size_t service_post_size(const service_run *r)
+{
+    return sizeof r->head + r->args_len + r->len;
+}
+
+/* There are other nodes: may this run begin? A post that is to be acknowledged gets its number. */
+static bool service_admit(service_run *r)
+{
+    int home = service_home(r->object);
+    bool ack = home != sri_world.places.node && r->head.number == 0 && !r->urgent;
+    if (ack)
+        r->head.flags |= SRI_REQUEST_ACK;
+    ack = r->head.flags & SRI_REQUEST_ACK;
+    if (!r->urgent && !sri_fence_admits(home, ack ? service_post_size(r) : 0))
+        return false;
+    if (ack)
+        r->head.number = sri_fence_number();
+    return true;
+}
+
 /* ---- sending ---- */
 
 /* Sends as much of a run as the lane takes. True: all of it. */
 static bool service_send(service_run *r)
 {
     sri_transport *t = sri_world.transport;
+    if (__builtin_expect(sri_world.places.nodes > 1, 0) && !r->begun && !service_admit(r))
+        return false;
     while (!r->done) {
         uint8_t head[SRI_HEAD_MAX];
         sri_frame f = { .kind = SRI_KIND_REQUEST, .aux = r->object, .head = head,
@@ -89,6 +126,8 @@ static bool service_send(service_run *r)
         case SRI_GONE:
             sri_agent_lost();
         }
+        if (!r->begun && r->head.flags & SRI_REQUEST_ACK)
+            sri_fence_post(service_home(r->object), service_post_size(r));
         r->begun = true;
         r->args += args;
         r->args_len -= args;
@@ -118,23 +157,39 @@ bool sri_service_push(void)
 }
 
 /* Sends a run; waits while the lane is full. */
+static void service_put_run(service_run *r)
+{
+    if (!service.line && service_send(r))
+        return;
+    if (!r->urgent) {
+        DL_APPEND(service.line, r);
+    } else {
+        if (service.line && service.line->begun)
+            DL_APPEND_ELEM(service.line, service.line, r);
+        else
+            DL_PREPEND(service.line, r);
+        sri_service_push(); /* what was before it may have to wait for more than room */
+    }
+    sri_waiting why = { .kind = SRI_WAIT_OBJECT, .peer = SRI_AGENT, .object = r->object,
+                        .since = sri_now() };
+    (void)sri_wait(&r->done, SRI_NEVER, &why);
+}
+
 static void service_put(uint64_t object, sri_request_head head, const void *args, size_t args_len,
                         const void *body, size_t len, int fd)
 {
     service_run r = { .object = object, .head = head, .args = args, .args_len = args_len,
                       .body = body, .len = len, .fd = fd };
-    if (!service.line && service_send(&r))
-        return;
-    DL_APPEND(service.line, &r);
-    sri_waiting why = { .kind = SRI_WAIT_OBJECT, .peer = SRI_AGENT, .object = object,
-                        .since = sri_now() };
-    (void)sri_wait(&r.done, SRI_NEVER, &why);
+    service_put_run(&r);
 }
 
 serry_err sri_service_post(uint64_t object, uint16_t op, const void *args, size_t args_len,
                            const void *body, size_t len)
 {
-    service_put(object, (sri_request_head){ .op = op }, args, args_len, body, len, -1);
+    service_run r = { .object = object, .head.op = op, .args = args, .args_len = args_len,
+                      .body = body, .len = len, .fd = -1,
+                      .urgent = object == SRI_SERVICE_AGENT }; /* it tells of an abort */
+    service_put_run(&r);
     return SERRY_OK;
 }
 
@@ -258,7 +313,9 @@ static serry_err service_take(uint32_t number, sri_reply *reply)
 static void service_cancel(uint64_t object, uint32_t number)
 {
     uint64_t args = number;
-    service_put(object, (sri_request_head){ .op = SRI_OP_CANCEL }, &args, sizeof args, NULL, 0, -1);
+    service_run r = { .object = object, .head.op = SRI_OP_CANCEL, .args = (const uint8_t *)&args,
+                      .args_len = sizeof args, .fd = -1, .urgent = true };
+    service_put_run(&r);
 }
 
 static serry_err service_begin(uint64_t object, uint16_t op, uint16_t flags, const void *args,
@@ -326,7 +383,9 @@ serry_err sri_service_check(uint64_t id, unsigned type)
 {
     const sri_object_class *cls = sri_object_class_of(type);
     const char *name = cls ? cls->name : "object";
-    if (sri_handle_class(id) != type || sri_handle_generation(id) == 0)
+    int home = (int)sri_handle_home(id);
+    if (sri_handle_class(id) != type || sri_handle_generation(id) == 0
+        || (home > 0 && home >= sri_world.places.nodes))
         return sri_fail(SERRY_EHANDLE, "the handle %#llx names no %s", (unsigned long long)id,
                         name);
     return SERRY_OK;
@@ -335,9 +394,14 @@ serry_err sri_service_check(uint64_t id, unsigned type)
 serry_err sri_service_create(unsigned type, const char *name, int node, const void *args,
                              size_t len, uint64_t *id)
 {
-    sri_create_args create = { .type = type };
-    if (node != 0 && node != SERRY_ANY && node != SERRY_NODE(serry_node()))
-        return sri_fail(SERRY_EINVAL, "there is no node %lld", (long long)node - SERRY_NODE(0));
+    sri_create_args create = { .type = type, .node = -1 };
+    if (node != 0 && node != SERRY_ANY) {
+        int64_t k = (int64_t)node - SERRY_NODE(0);
+        if (k < 0 || k >= sri_world.places.nodes)
+            return sri_fail(SERRY_EINVAL, "there is no node %lld: they are 0 to %d", (long long)k,
+                            sri_world.places.nodes - 1);
+        create.node = (int32_t)k;
+    }
     if (name) {
         size_t n = strlen(name);
         if (n == 0 || n >= sizeof create.name)
@@ -366,6 +430,10 @@ serry_err sri_service_destroy(uint64_t id)
 
 static bool service_deliver_reply(const sri_arrival *a)
 {
+    if (sri_fence_is_ack((uint32_t)a->aux)) {
+        sri_fence_ack((uint32_t)a->aux);
+        return sri_service_unsettled != 0; /* else what was held back goes on */
+    }
     service_call *c = service_find((uint32_t)a->aux);
     int fd = a->fd;
     if (!c || c->done) {
@@ -395,8 +463,36 @@ static bool service_deliver_reply(const sri_arrival *a)
     return more;
 }
 
+/* A node is lost with its agent: no answer comes from there. */
+static bool service_lose(int node)
+{
+    char text[64];
+    int len = snprintf(text, sizeof text, "node %d is lost", node);
+    sri_fence_lost(node);
+    for (uint32_t i = 0; i < service.count; i++) {
+        service_call *c = service.calls[i];
+        if (!c->used || c->done || service_home(c->object) != node)
+            continue;
+        sri_buffer_fini(&c->reply.large);
+        memcpy(c->reply.small, text, (size_t)len);
+        c->reply.bytes = c->reply.small;
+        c->reply.len = (size_t)len;
+        c->err = SERRY_EDIED;
+        c->done = true;
+    }
+    size_t n;
+    const sri_object_class *const *classes = sri_object_classes(&n);
+    for (size_t i = 0; i < n; i++) {
+        if (classes[i]->lost)
+            classes[i]->lost(node);
+    }
+    return false;
+}
+
 static bool service_deliver_feed(const sri_arrival *a)
 {
+    if (a->flags & SRI_FLAG_LOST)
+        return service_lose((int)a->aux);
     const sri_object_class *cls = sri_object_class_of(sri_handle_class(a->aux));
     if (a->flags & SRI_FLAG_FORGET) {
         if (cls && cls->forget)
@@ -452,6 +548,7 @@ void sri_service_fini(void)
     free(service.idle);
     sri_buffer_fini(&service.feed);
     memset(&service, 0, sizeof service);
+    sri_fence_reset();
 }
 
 serry_err sri_service_init(void)

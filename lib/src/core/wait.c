@@ -122,8 +122,8 @@ static inline void wait_let_in(bool yield)
 }
 
 /* The poller sleeps at the doorbell. What it publishes decides which departures wake it, so it
- * speaks for the threads aside as well. */
-static void wait_sleep(sri_ns deadline, const sri_waiting *why, sri_ns since)
+ * speaks for the threads aside as well. False: it has not slept, there is news already. */
+static bool wait_sleep(sri_ns deadline, const sri_waiting *why, sri_ns since)
 {
     static const sri_waiting for_all = { .kind = SRI_WAIT_REQUEST, .peer = SERRY_ANY };
     sri_transport *t = sri_world.transport;
@@ -134,7 +134,8 @@ static void wait_sleep(sri_ns deadline, const sri_waiting *why, sri_ns since)
         w.since = since;
         t->ops->publish(t, &w);
     }
-    if (t->ops->arm(t)) {
+    bool quiet = t->ops->arm(t);
+    if (quiet) {
         waiting.poller_asleep = true;
         sri_unlock();
         t->ops->sleep(t, deadline);
@@ -145,6 +146,7 @@ static void wait_sleep(sri_ns deadline, const sri_waiting *why, sri_ns since)
         w = (sri_waiting){ .kind = SRI_WAIT_NONE };
         t->ops->publish(t, &w);
     }
+    return quiet;
 }
 
 /* A yield may cost a whole turn of some other process: worth it only where they share processors.
@@ -157,16 +159,19 @@ static bool wait_alone(const sri_waiting *why)
 }
 
 /* Quiet rounds: the first few by spinning, without a clock; then yielding for a while; then asleep.
- * Any movement begins anew. */
+ * Any movement begins anew. A sleep that brings nothing is followed by another at once: some
+ * transports look up from time to time, and what they cost while idle is that look and no more. */
 static serry_err wait_poll(const wait_for *w, sri_ns deadline, const sri_waiting *why)
 {
     unsigned spins = 0, busy = 0;
     sri_ns since = 0, quiet = 0;
+    bool slept = false;
     for (;;) {
         bool moved = sri_progress();
         if (wait_over(w))
             return SERRY_OK;
         if (moved) {
+            slept = false;
             spins = 0;
             quiet = 0;
             if (deadline != SRI_NEVER && ++busy % WAIT_LOOK == 0 && sri_now() >= deadline)
@@ -174,7 +179,7 @@ static serry_err wait_poll(const wait_for *w, sri_ns deadline, const sri_waiting
             wait_let_in(false);
             continue;
         }
-        if (spins < WAIT_SPINS || (spins < WAIT_SPINS_ALONE && wait_alone(why))) {
+        if (!slept && (spins < WAIT_SPINS || (spins < WAIT_SPINS_ALONE && wait_alone(why)))) {
             spins++;
             wait_let_in(false);
             continue;
@@ -186,11 +191,11 @@ static serry_err wait_poll(const wait_for *w, sri_ns deadline, const sri_waiting
             since = now;
         if (quiet == 0)
             quiet = now;
-        if (now - quiet < WAIT_YIELD) {
+        if (!slept && now - quiet < WAIT_YIELD) {
             wait_let_in(true);
             continue;
         }
-        wait_sleep(deadline, why, since);
+        slept = wait_sleep(deadline, why, since);
         spins = 0;
         quiet = 0;
         if (wait_over(w))

@@ -4,36 +4,30 @@
 #include "agent/wire.h"
 #include "base/env.h"
 #include "base/log.h"
+#include "core/launch.h"
 #include "core/member.h"
 #include "core/message.h"
 #include "core/progress.h"
 #include "core/service.h"
-#include "core/unseen.h"
 #include "core/wait.h"
+#include "core/world_mpi.h"
+#include "transport/fault/fault.h"
 #include "transport/local/local.h"
+#include "transport/routed.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/single_threaded.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define WORLD_RANKS_MAX 4094
-
-/* What finalize has to clean up after, in the process that made it. */
 static struct {
-    pid_t agent;
-    int agent_pidfd;
-    pid_t *ranks; /* forked for SERRY_NP */
-    int n_ranks;
     bool released;
     bool start_by_agent;
-} world = { .agent_pidfd = -1 };
+    uint16_t *node_of; /* what sri_world.places points to; NULL: there is one node */
+} world;
 
 /* ---- the agent's word that everybody may go ---- */
 
@@ -54,7 +48,7 @@ SRI_OBJECT_CLASS(world_class)
 
 /* ---- joining ---- */
 
-static serry_err world_options(void)
+serry_err sri_world_options(void)
 {
     static const char *const starts[] = { "fork", "agent" };
     int which = 0;
@@ -72,22 +66,75 @@ static serry_err world_options(void)
 
 bool sri_world_may_fork(void)
 {
-    return __libc_single_threaded && !world.start_by_agent;
+    return __libc_single_threaded && !world.start_by_agent && !sri_far_active();
 }
 
-serry_err sri_world_join(int socket)
+static serry_err world_places(sri_welcome *w, sri_places *p)
+{
+    *p = (sri_places){ .node = w->node, .nodes = w->nodes > 1 ? w->nodes : 1, .size = w->size };
+    serry_err e = SERRY_OK;
+    if (p->nodes > 1)
+        e = sri_places_read(w->table, w->size, p->nodes, &world.node_of);
+    p->node_of = world.node_of;
+    sri_close(&w->table);
+    return e;
+}
+
+/* Between the members of one node there is nothing between them and their lanes. */
+static serry_err world_route(sri_transport **t, sri_transport *far, const sri_places *p)
+{
+    sri_transport *routed;
+    serry_err e = SERRY_OK;
+    if (p->nodes > 1)
+        e = sri_routed_open(&routed, *t, far, p, &sri_progress_sink);
+    if (p->nodes > 1 && e == SERRY_OK)
+        *t = routed;
+    else if (far)
+        far->ops->close(far, false);
+    return e;
+}
+
+/* Tests may have the seam behave as badly as it is allowed to. */
+static serry_err world_faults(sri_transport **t)
+{
+#ifdef SRI_POINTS
+    const char *text = sri_env("SERRY_FAULT");
+    sri_fault_rates rates;
+    if (!text)
+        return SERRY_OK;
+    SRI_TRY(sri_fault_parse(text, &rates));
+    return sri_fault_wrap(t, &rates);
+#else
+    (void)t;
+    return SERRY_OK;
+#endif
+}
+
+serry_err sri_world_join(int socket, sri_transport *far)
 {
     sri_transport *t;
     sri_welcome w;
-    SRI_TRY(sri_local_join(socket, SRI_JOIN_MEMBER, &sri_progress_sink, &t, &w));
+    serry_err e = sri_local_join(socket, SRI_JOIN_MEMBER, &sri_progress_sink, &t, &w);
+    if (e != SERRY_OK) {
+        if (far)
+            far->ops->close(far, false);
+        return e;
+    }
     sri_world = (sri_core){ .transport = t, .rank = w.rank, .size = w.size, .parent = w.parent,
                             .process = w.process, .parent_process = w.parent_process,
-                            .daemon = w.daemon, .max_message = w.max_message,
-                            .places = { .nodes = 1, .size = w.size } };
+                            .daemon = w.daemon, .max_message = w.max_message };
     world.released = false;
+    e = world_places(&w, &sri_world.places);
+    if (e == SERRY_OK)
+        e = world_route(&sri_world.transport, far, &sri_world.places);
+    else if (far)
+        far->ops->close(far, false);
+    if (e == SERRY_OK)
+        e = world_faults(&sri_world.transport);
     sri_log_set_rank(w.rank);
     sri_wait_reset();
-    serry_err e = sri_message_init();
+    if (e == SERRY_OK)
+        e = sri_message_init();
     if (e == SERRY_OK)
         e = sri_service_init();
     if (e == SERRY_OK)
@@ -107,110 +154,33 @@ void sri_world_leave(bool inherited)
     sri_service_fini();
     t->ops->close(t, inherited);
     sri_world.transport = NULL;
+    sri_world.places.node_of = NULL;
+    free(world.node_of);
+    world.node_of = NULL;
 }
 
-/* ---- SERRY_NP ---- */
+/* ---- the ways to come into the world ---- */
 
-static void world_close_all(int *fds, int n)
+/* The lowest launched rank of each node keeps a clean copy of the program for it. */
+static void world_nursery(void)
 {
-    for (int i = 0; i < n; i++)
-        sri_close(&fds[i]);
-}
-
-static serry_err world_pairs(int n, int **agents, int **members)
-{
-    int *fds = malloc(2 * (size_t)n * sizeof *fds);
-    if (!fds)
-        return sri_fail(SERRY_ENOMEM, "no memory for %d sockets", 2 * n);
-    for (int i = 0; i < n; i++) {
-        int pair[2];
-        if (sri_socket_pair(pair) != SERRY_OK) {
-            world_close_all(fds, i);
-            world_close_all(fds + n, i);
-            free(fds);
-            return sri_fail(SERRY_ELIMIT, "%d ranks need %d descriptors and more: see ulimit -n", n,
-                            2 * n);
-        }
-        fds[i] = pair[0];
-        fds[n + i] = pair[1];
-    }
-    *agents = fds;
-    *members = fds + n;
-    return SERRY_OK;
-}
-
-/* Forks ranks 1 .. n-1. Returns in each of them: *rank says which this process is. */
-static serry_err world_fork_ranks(int n, int *rank)
-{
-    *rank = 0;
-    if (n == 1)
-        return SERRY_OK;
-    world.ranks = calloc((size_t)n, sizeof *world.ranks);
-    if (!world.ranks)
-        return sri_fail(SERRY_ENOMEM, "no memory for %d ranks", n);
-    fflush(NULL); /* what is buffered is printed once */
-    for (int r = 1; r < n; r++) {
-        pid_t pid = fork();
-        if (pid == 0) {
-            free(world.ranks);
-            world.ranks = NULL;
-            world.n_ranks = 0;
-            *rank = r;
-            return SERRY_OK;
-        }
-        if (pid < 0)
-            return sri_fail_errno("forking the ranks of SERRY_NP");
-        world.ranks[world.n_ranks++] = pid;
-    }
-    return SERRY_OK;
-}
-
-/* There will be no world: neither the ranks that were forked nor the agent are left behind. */
-static void world_undo(void)
-{
-    for (int i = 0; i < world.n_ranks; i++) {
-        kill(world.ranks[i], SIGKILL);
-        waitpid(world.ranks[i], NULL, 0);
-    }
-    free(world.ranks);
-    world.ranks = NULL;
-    world.n_ranks = 0;
-    if (world.agent > 0)
-        sri_unseen_reap(world.agent, &world.agent_pidfd, 5);
-    world.agent = 0;
+    if (sri_world.rank != sri_places_first(&sri_world.places, sri_world.places.node))
+        return;
+    SERRY_IGNORE(sri_nursery_fork() ? SERRY_OK : SERRY_ELIMIT);
+    sri_nursery_introduce();
 }
 
 static serry_err world_init_direct(void)
 {
-    int64_t n = 1;
-    int *agents = NULL;
-    int *members = NULL;
-    int rank;
-    SRI_TRY(sri_env_int("SERRY_NP", 1, WORLD_RANKS_MAX, &n));
-    SRI_TRY(world_pairs((int)n, &agents, &members));
-    serry_err e = sri_world_fork_agent(agents, (int)n, &world.agent, &world.agent_pidfd);
-    world_close_all(agents, (int)n);
+    int socket;
+    SRI_TRY(sri_launch(&socket));
+    serry_err e = sri_world_join(socket, NULL);
     if (e == SERRY_OK)
-        e = world_fork_ranks((int)n, &rank);
-    if (e == SERRY_OK) {
-        int mine = members[rank];
-        members[rank] = -1;
-        world_close_all(members, (int)n);
-        if (rank != 0) {
-            world.agent = 0;
-            sri_close(&world.agent_pidfd);
-        }
-        e = sri_world_join(mine);
-    } else {
-        world_close_all(members, (int)n);
-    }
-    if (e != SERRY_OK)
-        world_undo();
-    free(agents);
+        world_nursery();
+    else
+        sri_launch_undo();
     return e;
 }
-
-/* ---- under a launcher ---- */
 
 static serry_err world_init_launched(const char *text)
 {
@@ -218,12 +188,19 @@ static serry_err world_init_launched(const char *text)
     int kind;
     socklen_t len = sizeof kind;
     SRI_TRY(sri_parse_int("SERRY_JOIN_FD", text, 0, INT32_MAX, &fd));
+    const char *nodes = sri_env("SERRY_NODES");
+    if (nodes && strcmp(nodes, "1") != 0)
+        return sri_fail(SERRY_EINVAL, "SERRY_NODES is '%s', but under serry run all ranks are on one "
+                                      "node: unset it, or start the program directly (SERRY_NP=4 "
+                                      "SERRY_NODES=2 ./app) or by mpirun", nodes);
     if (getsockopt((int)fd, SOL_SOCKET, SO_TYPE, &kind, &len) != 0 || kind != SOCK_SEQPACKET)
         return sri_fail(SERRY_EINVAL, "SERRY_JOIN_FD is %s, which is not a launcher's socket", text);
     /* For this process alone: neither its children nor the programs they execute are this rank. */
     fcntl((int)fd, F_SETFD, FD_CLOEXEC);
     unsetenv("SERRY_JOIN_FD");
-    return sri_world_join((int)fd);
+    SRI_TRY(sri_world_join((int)fd, NULL));
+    world_nursery();
+    return SERRY_OK;
 }
 
 serry_err serry_init(int *argc, char ***argv)
@@ -236,12 +213,13 @@ serry_err serry_init(int *argc, char ***argv)
                                           : "serry_init has been called already");
     if (sri_world.rank >= 0)
         return sri_fail(SERRY_ESTATE, "a process joins the world once");
-    SRI_TRY(world_options());
+    SRI_TRY(sri_world_options());
     const char *launched = sri_env("SERRY_JOIN_FD");
-    SRI_TRY(launched ? world_init_launched(launched) : world_init_direct());
-    if (sri_world.rank == 0)
-        sri_nursery_start();
-    return SERRY_OK;
+    if (launched)
+        return world_init_launched(launched);
+    sri_launcher l;
+    SRI_TRY(sri_launcher_find(&l));
+    return l.plugin ? sri_far_init(&l) : world_init_direct();
 }
 
 /* ---- leaving ---- */
@@ -295,27 +273,13 @@ void sri_world_join_children(void)
     sri_leave();
 }
 
-static void world_reap(void)
+/* What this process has forked for the world ends with it. */
+static void world_reap(int lost)
 {
-    for (int i = 0; i < world.n_ranks; i++) {
-        int status = 0;
-        pid_t got;
-        while ((got = waitpid(world.ranks[i], &status, 0)) < 0 && errno == EINTR)
-            ;
-        if (got > 0 && WIFSIGNALED(status))
-            sri_log(SRI_LOG_WARN, "rank %d (pid %d) was killed by signal %d", i + 1, (int)got,
-                    WTERMSIG(status));
-        else if (got > 0 && WEXITSTATUS(status) != 0)
-            sri_log(SRI_LOG_WARN, "rank %d (pid %d) exited with code %d", i + 1, (int)got,
-                    WEXITSTATUS(status));
-    }
-    free(world.ranks);
-    world.ranks = NULL;
-    world.n_ranks = 0;
+    sri_launch_reap_ranks();
     sri_nursery_reap();
-    if (world.agent > 0)
-        sri_unseen_reap(world.agent, &world.agent_pidfd, 5);
-    world.agent = 0;
+    sri_launch_reap_agents();
+    sri_far_end(lost);
 }
 
 serry_err serry_finalize(void)
@@ -348,11 +312,15 @@ serry_err serry_finalize(void)
     }
     SRI_TRY(sri_enter());
     sri_waiting why = { .kind = SRI_WAIT_FINALIZE, .peer = SRI_AGENT };
+    sri_reply reply = { 0 };
+    int32_t lost = -1;
     SERRY_IGNORE(sri_wait(&world.released, SRI_NEVER, &why));
-    SERRY_IGNORE(sri_service_finish(number, NULL, SRI_NEVER, false));
+    if (sri_service_finish(number, &reply, SRI_NEVER, false) == SERRY_OK && reply.len == sizeof lost)
+        memcpy(&lost, reply.bytes, sizeof lost);
+    sri_reply_fini(&reply);
     sri_world_leave(false);
     sri_leave();
-    world_reap();
+    world_reap(lost);
     return SERRY_OK;
 }
 
@@ -363,6 +331,7 @@ void serry_abort(int code)
         sri_lock();
         /* A home never waits for a member: the post goes out, or the agent is gone with us. */
         SERRY_IGNORE(sri_service_post(SRI_SERVICE_AGENT, SRI_AGENT_ABORT, &c, sizeof c, NULL, 0));
+        sri_far_abort(c); /* whoever has launched the ranks ends them, and with this code */
         sri_unlock();
     }
     _exit(c);
@@ -380,13 +349,10 @@ void serry_check_failed(const char *file, int line, const char *call, serry_err 
 void sri_world_child(int socket, serry_process_fn fn, const void *arg, size_t len)
 {
     /* What the parent would have cleaned up is the parent's. */
-    world.agent = 0;
-    sri_close(&world.agent_pidfd);
-    free(world.ranks);
-    world.ranks = NULL;
-    world.n_ranks = 0;
+    sri_launch_forget();
+    sri_far_forget();
     sri_nursery_forget();
-    serry_err e = sri_world_join(socket);
+    serry_err e = sri_world_join(socket, NULL);
     if (e != SERRY_OK) {
         sri_log(SRI_LOG_ERROR, "a started process cannot join: %s", serry_err_detail());
         _exit(70);

@@ -12,8 +12,12 @@
 extern "C" {
 #endif
 
-/* Joins over a socket (taken) and makes this process a member. */
-serry_err sri_world_join(int socket);
+/* Joins over a socket and makes this process a member. far: what reaches the launched ranks of other
+ * nodes, or NULL: nothing but the agents does. Takes both, even on failure. */
+serry_err sri_world_join(int socket, sri_transport *far);
+
+/* Reads the options of every member from the environment. */
+serry_err sri_world_options(void);
 
 /* The end of membership: closes the transport. inherited: this is the copy of a fork, whose parent
  * goes on with it. */
@@ -26,9 +30,13 @@ SERRY_NORETURN void sri_world_child(int socket, serry_process_fn fn, const void 
 /* Joins this process's children that are not daemons; core not entered. */
 void sri_world_join_children(void);
 
-/* Forks the nursery, the clean copy of the program, and introduces it to the agent. Without it
- * everything works but starting processes from the agent. */
-void sri_nursery_start(void);
+/* Forks the nursery, the clean copy of the program. Without it everything works but starting
+ * processes from the agent. False: it cannot be had. */
+bool sri_nursery_fork(void);
+bool sri_nursery_there(void);
+
+/* Introduces it to the agent of this node, or says that there is none. */
+void sri_nursery_introduce(void);
 
 /* Reaps it, after the agent has gone; or, in a copy of this process, forgets it. */
 void sri_nursery_reap(void);
@@ -36,10 +44,6 @@ void sri_nursery_forget(void);
 
 /* Says whether this process may fork itself: one thread, and not told otherwise. */
 bool sri_world_may_fork(void);
-
-/* Forks the agent of this node, which seats the n sockets as ranks 0 .. n-1. *pid is its process,
- * *pidfd a descriptor of it or -1. */
-serry_err sri_world_fork_agent(const int *sockets, int n, pid_t *pid, int *pidfd);
 
 #ifdef __cplusplus
 }

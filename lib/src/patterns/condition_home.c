@@ -65,7 +65,8 @@ static void condition_notify(condition_home *c, uint64_t n)
 
 static void condition_open(condition_home *c, sri_asker who)
 {
-    condition_wire_opened out = { .lock = c->lock, .cell = c->cell, .shared = c->word != NULL };
+    condition_wire_opened out = { .lock = c->lock, .cell = c->cell };
+    out.shared = c->word && sri_home_near(&c->object, who.rank);
     sri_home_reply(&c->object, who, &out, sizeof out, NULL, 0);
 }
 

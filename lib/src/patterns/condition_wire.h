@@ -10,7 +10,7 @@
  *     |  |   tag   |        |   waiting   |   tickets not notified, at most 2^32 - 1
  *
  * A notifier that reads 0 has nobody to notify: who waits has entered before it let the lock go
- * that the notifier holds. Where there is no word each notify is a message.
+ * that the notifier holds. Where there is no word, and from other nodes, each notify is a message.
  */
 #ifndef SRI_PATTERNS_CONDITION_WIRE_H
 #define SRI_PATTERNS_CONDITION_WIRE_H

@@ -35,12 +35,13 @@ static void event_publish(event_home *e)
 static void event_open(event_home *e, sri_asker who)
 {
     event_wire_opened out = { 0 };
-    if (!e->word) {
+    bool near = sri_home_near(&e->object, who.rank);
+    if (near && !e->word) {
         e->word = sri_home_word(&e->object, &e->number);
         event_publish(e);
     }
     out.word = e->number;
-    out.shared = e->word != NULL;
+    out.shared = near && e->word;
     sri_home_reply(&e->object, who, &out, sizeof out, NULL, 0);
 }
 

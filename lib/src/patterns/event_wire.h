@@ -7,7 +7,7 @@
  *                                                   sri_handle_tag of the event; another one, or
  *                                                   none: the event was destroyed
  *
- * Where there is no word, members ask (IS_SET, WAIT).
+ * Where there is no word, and from other nodes, members ask (IS_SET, WAIT).
  */
 #ifndef SRI_PATTERNS_EVENT_WIRE_H
 #define SRI_PATTERNS_EVENT_WIRE_H

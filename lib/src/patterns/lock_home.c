@@ -1,5 +1,6 @@
 /* patterns/lock_home.c: a lock at its home. Whoever is parked is served in the order of coming; as
- * long as somebody is, members leave the word alone. */
+ * long as somebody is, members leave the word alone. Those of other nodes ask for each step, which is
+ * then done on the word as any member's. */
 #include "base/error.h"
 #include "patterns/lock_wire.h"
 #include "patterns/parked.h"
@@ -75,7 +76,8 @@ static bool lock_leave(lock_home *h, int rank, bool died)
 
 static void lock_open(lock_home *h, sri_asker who)
 {
-    lock_wire_opened out = { .cell = h->cell, .shared = h->shared, .recursive = h->recursive };
+    lock_wire_opened out = { .cell = h->cell, .recursive = h->recursive };
+    out.shared = h->shared && sri_home_near(&h->object, who.rank);
     sri_home_reply(&h->object, who, &out, sizeof out, NULL, 0);
 }
 

@@ -261,6 +261,7 @@ static const sri_object_class pipe_class = {
     .describe = pipe_describe,
     .feed = pipe_feed_arrived,
     .forget = pipe_forget,
+    .lost = pipe_lost,
     .leaving = pipe_leaving,
 };
 SRI_OBJECT_CLASS(pipe_class)

@@ -144,6 +144,8 @@ static bool local_stirred(void *ctx)
 
 serry_err pipe_wait_stir(pipe_local *l, unsigned seen, sri_ns deadline)
 {
+    if (l->homeless) /* nobody will say any more */
+        return pipe_fail_over(l);
     local_wait w = { .l = l, .seen = seen };
     sri_waiting why = { .kind = SRI_WAIT_OBJECT,
                         .peer = SRI_AGENT,
@@ -164,7 +166,9 @@ serry_err pipe_fail_over(const pipe_local *l)
     if (l->local.destroyed)
         return sri_fail(SERRY_EHANDLE, "both ends of the pipe are closed");
     if (!l->over)
-        return SERRY_OK;
+        return l->homeless ? sri_fail(SERRY_EDIED, "node %u is lost, the home of the pipe",
+                                      sri_handle_home(l->local.id))
+                           : SERRY_OK;
     if (l->by < 0)
         return sri_fail(SERRY_ECLOSED, "the other end of the pipe is closed");
     if (l->code < 0)
@@ -267,6 +271,21 @@ void pipe_feed_arrived(uint64_t object, const uint8_t *bytes, size_t len)
     pipe_stir(l);
     local_drop_empty(l);
     pipe_local_leave(l);
+}
+
+void pipe_lost(int node)
+{
+    sri_local *base, *next;
+    HASH_ITER(hh, pipe_conns.all, base, next)
+    {
+        pipe_local *l = (pipe_local *)base;
+        if ((int)sri_handle_home(l->local.id) != node)
+            continue;
+        l->homeless = true;
+        l->more = false;
+        pipe_stir(l);
+    }
+    pipe_rest_lost(node);
 }
 
 void pipe_local_forget(pipe_local *l)

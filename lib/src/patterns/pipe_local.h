@@ -27,6 +27,7 @@ typedef struct pipe_local {
     bool giving;     /* or closing: under way, no other thread may begin anything */
     bool closed;     /* by a thread of this process */
     bool no_memory;  /* for something the home sent */
+    bool homeless;   /* its home is lost: what has come or comes by itself can still be had */
     bool sends, recvs;
     unsigned stirs; /* changes with everything that a waiting thread should look at */
     /* The other end: 0, SERRY_ECLOSED or SERRY_EDIED. */
@@ -121,6 +122,7 @@ bool pipe_rest_send(pipe_sending *s);
 pipe_piece *pipe_rest_leg(uint64_t handle, int tag);
 void pipe_rest_run(void);
 void pipe_rest_forget(void); /* in the child of a fork */
+void pipe_rest_lost(int node);
 
 /* ---- pipe_send.c, pipe_recv.c ---- */
 

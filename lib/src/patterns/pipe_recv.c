@@ -120,8 +120,7 @@ static serry_err recv_leg(pipe_local *l, pipe_piece *leg, void *buf, size_t cap,
                             .peer = leg->rank,
                             .object = (uint32_t)leg->tag };
         serry_err e = sri_wait_until(recv_ready, &w, deadline, &why);
-        if (!r.done) {
-            sri_match_abandon(&r);
+        if (!r.done && sri_match_abandon(&r)) {
             pipe_piece_leave(leg);
             *again = e == SERRY_OK;
             return e == SERRY_OK ? e : recv_late();
@@ -133,9 +132,10 @@ static serry_err recv_leg(pipe_local *l, pipe_piece *leg, void *buf, size_t cap,
         /* Its writer is gone. The home says whether that was all. */
         const pipe_piece *front = recv_front(l);
         bool same = front && front->leg && front->tag == r.tag;
-        if (same && pipe_wait_stir(l, seen, deadline) != SERRY_OK) {
+        serry_err stirred = same ? pipe_wait_stir(l, seen, deadline) : SERRY_OK;
+        if (stirred != SERRY_OK) {
             *again = false;
-            return recv_late();
+            return stirred == SERRY_ETIMEDOUT ? recv_late() : stirred;
         }
     }
     return e;
@@ -171,8 +171,9 @@ static bool poll_ready(void *ctx)
         return true;
     pipe_piece *piece = recv_front(l);
     if (!piece)
-        return l->in_broken || l->no_memory || (l->over && !l->more);
-    return !piece->leg || pipe_leg_find(piece);
+        return l->in_broken || l->no_memory || l->homeless || (l->over && !l->more);
+    return !piece->leg || pipe_leg_find(piece)
+           || (l->homeless && sri_message_peer_gone(piece->rank));
 }
 
 serry_err pipe_poll(pipe_local *l, sri_ns deadline)

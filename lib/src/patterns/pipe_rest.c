@@ -182,6 +182,16 @@ bool pipe_rest_send(pipe_sending *s)
 
 /* ---- the end ---- */
 
+void pipe_rest_lost(int node)
+{
+    pipe_rest *r, *next;
+    DL_FOREACH_SAFE(rest.all, r, next)
+    {
+        if ((int)sri_handle_home(r->handle) == node)
+            r->forward = false; /* there is no new owner any more */
+    }
+}
+
 static bool rest_is_kept(void *ctx)
 {
     (void)ctx;

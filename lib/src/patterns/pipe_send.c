@@ -3,6 +3,7 @@
 #include "patterns/pipe_local.h"
 
 #include "base/point.h"
+#include "core/fence.h"
 #include "core/service.h"
 #include "core/wait.h"
 
@@ -106,8 +107,9 @@ static serry_err send_slowly(pipe_local *l, sri_peer *p, const void *buf, size_t
     if (e != SERRY_EDIED)
         return sri_fail(e, "no message of %zu bytes can be sent to rank %d", len, p->rank);
     /* The end may have gone to another before: the home says which it is. */
-    if (pipe_wait_stir(l, seen, deadline) != SERRY_OK)
-        return send_late();
+    e = pipe_wait_stir(l, seen, deadline);
+    if (e != SERRY_OK)
+        return e == SERRY_ETIMEDOUT ? send_late() : e;
     *again = true;
     return SERRY_OK;
 }
@@ -148,6 +150,8 @@ static inline serry_err send_state(const pipe_local *l)
 
 serry_err pipe_send(pipe_local *l, const void *buf, size_t len, sri_ns deadline)
 {
+    if (__builtin_expect(sri_service_unsettled != 0 && deadline == 0, 0))
+        sri_fence_wait(deadline); /* that it has to wait for this is not for the other end to pay */
     for (;;) {
         bool again = false;
         SRI_TRY(send_state(l));

@@ -116,6 +116,7 @@ static inline unsigned pipe_side(uint64_t handle)
 /* The member's side of the class (pipe_local.c, pipe_rest.c). */
 void pipe_feed_arrived(uint64_t object, const uint8_t *bytes, size_t len);
 void pipe_forget(uint64_t object);
+void pipe_lost(int node);
 void pipe_leaving(void);
 
 #endif

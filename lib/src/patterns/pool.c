@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "core/core.h"
 #include "agent/handle.h"
+#include "agent/wire.h"
 #include "core/match.h"
 #include "core/service.h"
 #include "core/wait.h"
@@ -26,7 +27,7 @@ static serry_err pool_seconds(const char *what, double seconds, sri_ns *ns)
     return SERRY_OK;
 }
 
-static serry_err pool_check_options(const serry_pool_options *o, bool served)
+static serry_err pool_check_options(const serry_pool_options *o)
 {
     if (o->workers < 0)
         return sri_fail(SERRY_EINVAL, "a pool of %d workers", o->workers);
@@ -45,19 +46,15 @@ static serry_err pool_check_options(const serry_pool_options *o, bool served)
     if (o->name && strlen(o->name) > 63)
         return sri_fail(SERRY_EINVAL, "the pool's name has %zu bytes, the limit is 63",
                         strlen(o->name));
-    if (o->isolate)
-        return sri_fail(SERRY_EINVAL, "isolate is not supported yet: it must be false");
-    if (served && o->task_timeout > 0)
-        return sri_fail(SERRY_EINVAL, "task_timeout needs worker processes: ranks that serve are "
-                                      "not killed");
     return SERRY_OK;
 }
 
 static serry_err pool_settings(const serry_pool_options *o, serry_pool *pool, pool_wire_create *set)
 {
-    SRI_TRY(pool_check_options(o, pool->served));
+    SRI_TRY(pool_check_options(o));
     pool->workers = pool->served ? sri_world.size : o->workers ? o->workers : serry_cpu_count();
     *set = (pool_wire_create){ .served = pool->served,
+                               .isolate = o->isolate || o->task_timeout > 0,
                                .workers = pool->workers,
                                .max_tasks = o->max_tasks_per_worker,
                                .retries = o->retries,
@@ -69,6 +66,9 @@ static serry_err pool_settings(const serry_pool_options *o, serry_pool *pool, po
         SRI_TRY(sri_fnref_of((sri_any_fn)o->initializer, &set->init));
     if (o->name)
         memcpy(set->name, o->name, strlen(o->name));
+    if (set->served && set->isolate) /* deputies are forked from a clean copy: is there one? */
+        return sri_service_call(SRI_SERVICE_AGENT, SRI_AGENT_CLEAN, NULL, 0, NULL, 0, NULL,
+                                SRI_NEVER);
     return SERRY_OK;
 }
 
@@ -76,7 +76,8 @@ static serry_err pool_register(serry_pool *pool, uint16_t op)
 {
     servers_wire_pool out = { .id = pool->id, .section = sri_match.collective };
     if (pool->servers == 0)
-        SRI_TRY(sri_service_create(SRI_TYPE_SERVERS, SERVERS_NAME, 0, NULL, 0, &pool->servers));
+        SRI_TRY(sri_service_create(SRI_TYPE_SERVERS, SERVERS_NAME, SERRY_NODE(0), NULL, 0,
+                                   &pool->servers));
     return sri_service_post(pool->servers, op, &out, sizeof out, NULL, 0);
 }
 
@@ -226,7 +227,8 @@ static serry_err pool_join_processes(const sri_reply *reply, sri_ns deadline)
     for (size_t at = 0; at + sizeof(int32_t) <= reply->len; at += sizeof(int32_t)) {
         int32_t rank;
         memcpy(&rank, reply->bytes + at, sizeof rank);
-        serry_process p = { sri_handle_make(SRI_TYPE_PROCESS, 0, (uint32_t)rank, 1) };
+        unsigned node = (unsigned)sri_places_node(&sri_world.places, rank);
+        serry_process p = { sri_handle_make(SRI_TYPE_PROCESS, node, (uint32_t)rank, 1) };
         SRI_TRY(serry_process_join(p, NULL, sri_seconds_until(deadline)));
     }
     return SERRY_OK;

@@ -47,10 +47,13 @@ static bool calls_keep(pool_home *p, home_call *call, uint64_t first, uint32_t c
 static void calls_take_items(pool_home *p, home_call *call, uint64_t first, uint32_t count,
                              const uint8_t *bytes, size_t len)
 {
-    if (!calls_keep(p, call, first, count, bytes, len))
+    if (!calls_keep(p, call, first, count, bytes, len)) {
         pool_heal_break(p, "the pool's home has no memory for a task");
-    else
-        pool_sched(p, NULL);
+        return;
+    }
+    pool_sched(p, NULL);
+    if (p->set.isolate)
+        pool_heal(p); /* the owner may need a deputy from now on */
 }
 
 static void calls_call(pool_home *p, int rank, const uint8_t *bytes, size_t len)
@@ -152,7 +155,7 @@ static bool calls_kill(pool_home *p, home_call *call)
     DL_FOREACH(p->workers, w) {
         if (!calls_runs(w, call))
             continue;
-        if (w->role == POOL_ROLE_PROCESS && p->set.task_timeout > 0) {
+        if (pool_is_process(w) && p->set.isolate) {
             w->victim = true;
             sri_home_kill(&p->o, w->rank);
         } else {
@@ -170,13 +173,10 @@ static void calls_cancel(pool_home *p, sri_asker who, home_call *call)
         return;
     }
     pool_lease_revoke_all(p, call);
-    bool killable = p->set.task_timeout > 0 && !p->set.served;
-    if (call->n == 1 && call->leased > 0 && calls_running(p, call) && !killable) {
+    if (call->n == 1 && call->leased > 0 && calls_running(p, call) && !p->set.isolate) {
         pool_sched(p, NULL);
         sri_home_refuse(&p->o, who, SERRY_ESTATE,
-                        p->set.served
-                            ? "the task runs, at a rank that serves, which is not to be killed"
-                            : "the task runs, and without task_timeout no worker is killed");
+                        "the task runs, and without isolate or task_timeout no worker is killed");
         return;
     }
     call->cancelled = true;
@@ -201,6 +201,7 @@ static void calls_add_worker(sri_buffer *out, const home_deeds *d, bool alive)
     pool_wire_worker w = { .rank = d->rank,
                            .pid = d->pid,
                            .alive = alive,
+                           .principal = d->principal,
                            .tasks = d->tasks,
                            .busy = d->busy,
                            .idle = idle };
@@ -212,7 +213,8 @@ static void calls_stats(pool_home *p, sri_asker who)
     sri_buffer out = { 0 };
     home_worker *w;
     DL_FOREACH(p->workers, w)
-        calls_add_worker(&out, &w->deeds, true);
+        if (!w->deputes)
+            calls_add_worker(&out, &w->deeds, true);
     uint32_t n = p->pasts < POOL_LEFT ? p->pasts : POOL_LEFT;
     for (uint32_t i = 0; i < n; i++)
         calls_add_worker(&out, &p->past[(p->pasts - 1 - i) % POOL_LEFT], false);

@@ -35,18 +35,21 @@ home_worker *pool_heal_worker(pool_home *p, int rank, pool_role role)
     if (!w)
         return NULL;
     w->rank = w->deeds.rank = rank;
+    w->deeds.principal = -1;
     w->role = role;
-    w->cell = sri_home_cell(&p->o, rank, 0, &w->cell_number);
+    w->deputes = p->set.isolate && (role == POOL_ROLE_SERVER || role == POOL_ROLE_SELF);
+    if (!w->deputes)
+        w->cell = sri_home_cell(&p->o, rank, 0, &w->cell_number);
     if (w->cell) { /* a cell may have served another worker of this rank before */
         uint64_t v = atomic_load(w->cell);
         w->epoch = pool_grant_epoch(v);
         w->next_seq = w->reported = pool_grant_started(v);
     }
-    bool limited = role == POOL_ROLE_PROCESS && p->set.max_tasks > 0;
+    bool limited = pool_is_process(w) && p->set.max_tasks > 0;
     w->budget = limited ? (uint64_t)p->set.max_tasks : UINT64_MAX / 2;
     DL_APPEND(p->workers, w);
     s->worker = w;
-    if (role == POOL_ROLE_PROCESS)
+    if (pool_is_process(w))
         p->processes++;
     return w;
 }
@@ -56,16 +59,21 @@ home_worker *pool_heal_worker(pool_home *p, int rank, pool_role role)
 static void heal_fate_text(pool_home *p, const home_worker *w, char *text, size_t cap)
 {
     int code = sri_home_exit_code(&p->o, w->rank);
-    const char *what = w->role == POOL_ROLE_PROCESS ? "worker" : "serving";
+    const char *what = pool_is_process(w) ? "worker" : "serving";
+    char who[64];
+    if (w->role == POOL_ROLE_DEPUTY)
+        snprintf(who, sizeof who, "worker rank %d, for rank %d,", w->rank, w->deeds.principal);
+    else
+        snprintf(who, sizeof who, "%s rank %d", what, w->rank);
     if (w->overdue)
-        snprintf(text, cap, "%s rank %d was killed: it took longer than %g s", what, w->rank,
+        snprintf(text, cap, "%s was killed: it took longer than %g s", who,
                  (double)p->set.task_timeout * 1e-9);
     else if (code < 0)
-        snprintf(text, cap, "%s rank %d was killed by signal %d", what, w->rank, -code);
+        snprintf(text, cap, "%s was killed by signal %d", who, -code);
     else if (code > 0)
-        snprintf(text, cap, "%s rank %d exited with code %d", what, w->rank, code);
+        snprintf(text, cap, "%s exited with code %d", who, code);
     else
-        snprintf(text, cap, "%s rank %d ended", what, w->rank);
+        snprintf(text, cap, "%s ended", who);
 }
 
 /* The item that the worker was at: tried again, later each time, or reported. */
@@ -187,7 +195,8 @@ static void heal_forget(pool_home *p, home_worker *w)
     if (s)
         s->worker = NULL;
     DL_DELETE(p->workers, w);
-    heal_keep_deeds(p, w);
+    if (!w->deputes)
+        heal_keep_deeds(p, w);
     pool_heal_free_worker(w);
 }
 
@@ -201,12 +210,12 @@ void pool_heal_gone(pool_home *p, home_worker *w)
 {
     if (w->attached && w->role == POOL_ROLE_SERVER)
         p->servers--;
-    if (w->role == POOL_ROLE_PROCESS)
+    if (pool_is_process(w))
         p->processes--;
     w->attached = false;
     heal_fate_text(p, w, p->cause, sizeof p->cause);
     uint32_t culprit = heal_culprit_of(w);
-    bool process = w->role == POOL_ROLE_PROCESS;
+    bool process = pool_is_process(w);
     bool expected = w->ending || w->victim || w->resumed;
     pool_lease_idle(w);
     heal_charge_culprit(w, culprit);
@@ -214,6 +223,7 @@ void pool_heal_gone(pool_home *p, home_worker *w)
     heal_scatter_held(p, w);
     if (process)
         heal_remember(p, w->rank);
+    pool_deputies_part(p, w);
     heal_forget(p, w);
     if (process && culprit == UINT32_MAX && !expected)
         pool_heal_count(p);
@@ -240,8 +250,11 @@ void pool_heal_count(pool_home *p)
 
 void pool_heal(pool_home *p)
 {
-    if (p->set.served || !p->announced || p->broken || p->terminated || (p->closed && !p->calls)
-        || p->heal_due != SRI_NEVER)
+    if (p->broken || p->terminated || (p->closed && !p->calls) || p->heal_due != SRI_NEVER)
+        return;
+    if (p->set.served)
+        pool_deputies_ask(p);
+    if (p->set.served || !p->announced)
         return;
     while (p->processes < p->set.workers) {
         int rank = -1;
@@ -249,12 +262,16 @@ void pool_heal(pool_home *p)
             sri_home_start(&p->o, p->o.creator, &p->set.main, &p->o.id, sizeof p->o.id, "", &rank);
         if (e == SERRY_OK && pool_heal_worker(p, rank, POOL_ROLE_PROCESS))
             continue;
-        snprintf(p->cause, sizeof p->cause, "a worker could not be started: %s",
-                 e == SERRY_OK ? "it ended at once" : serry_err_detail());
-        p->heal_due = sri_now() + START_AGAIN_NS;
-        pool_heal_count(p);
+        pool_heal_failed(p, e == SERRY_OK ? "it ended at once" : serry_err_detail());
         return;
     }
+}
+
+void pool_heal_failed(pool_home *p, const char *text)
+{
+    snprintf(p->cause, sizeof p->cause, "a worker could not be started: %s", text);
+    p->heal_due = sri_now() + START_AGAIN_NS;
+    pool_heal_count(p);
 }
 
 void pool_heal_break(pool_home *p, const char *text)
@@ -287,7 +304,7 @@ void pool_heal_end_workers(pool_home *p)
 {
     home_worker *w;
     DL_FOREACH(p->workers, w) {
-        if (w->role == POOL_ROLE_PROCESS) {
+        if (pool_is_process(w)) {
             w->ending = true;
             sri_home_kill(&p->o, w->rank);
         } else {
@@ -301,8 +318,8 @@ void pool_heal_finish(pool_home *p)
     bool over = p->closed && !p->calls;
     home_worker *w;
     DL_FOREACH(p->workers, w) {
-        bool spent = w->role == POOL_ROLE_PROCESS && w->attached && w->budget == 0 && w->leases == 0
-                     && w->holds == 0;
+        bool done = pool_is_process(w) && (w->budget == 0 || w->retired);
+        bool spent = done && w->attached && w->leases == 0 && w->holds == 0;
         if (spent || (over && w->attached))
             heal_tell_end(p, w);
     }
@@ -326,7 +343,7 @@ sri_ns pool_heal_overdue(pool_home *p, sri_ns now)
     sri_ns again = SRI_NEVER;
     home_worker *w;
     DL_FOREACH(p->workers, w) {
-        if ((w->leases == 0 && !w->resumed) || w->role != POOL_ROLE_PROCESS)
+        if ((w->leases == 0 && !w->resumed) || !pool_is_process(w))
             continue;
         if (w->resumed) {
             heal_overdue_since(p, w, now, w->seen_at);

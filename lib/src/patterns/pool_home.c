@@ -52,23 +52,30 @@ static void home_workers_op(pool_home *p, const uint8_t *bytes, size_t len)
 static void home_hello_op(pool_home *p, sri_asker who, const uint8_t *bytes, size_t len)
 {
     pool_wire_hello in;
-    if (len < sizeof in || (memcpy(&in, bytes, sizeof in), in.role > POOL_ROLE_SELF)) {
+    if (len < sizeof in || (memcpy(&in, bytes, sizeof in), in.role >= POOL_ROLES)) {
         sri_home_refuse(&p->o, who, SERRY_EINVAL, "a worker's greeting is not valid");
         return;
     }
-    home_worker *w = pool_heal_worker(p, who.rank, (pool_role)in.role);
+    bool deputy = in.role == POOL_ROLE_DEPUTY;
+    home_worker *w = deputy ? pool_deputies_greet(p, who.rank, &in)
+                            : pool_heal_worker(p, who.rank, (pool_role)in.role);
+    if (!w && deputy) {
+        sri_home_refuse(&p->o, who, SERRY_ESTATE, "rank %d needs no deputy any more", in.principal);
+        return;
+    }
     if (!w) {
         sri_home_refuse(&p->o, who, SERRY_ENOMEM, "the pool's home has no memory for a worker");
         return;
     }
-    if (w->role == POOL_ROLE_PROCESS && (p->terminated || p->broken))
+    if (pool_is_process(w) && (p->terminated || p->broken))
         pool_heal_end_workers(p); /* it could not be killed before it had joined */
     w->deeds.pid = in.pid;
     pool_wire_welcome out = { .cell = w->cell_number,
                               .has_cell = w->cell != NULL,
                               .init = p->set.init,
                               .init_len = p->set.init_len,
-                              .workers = p->set.workers };
+                              .workers = p->set.workers,
+                              .deputes = w->deputes };
     sri_home_reply(&p->o, who, &out, sizeof out, p->init_arg, p->set.init_len);
 }
 
@@ -84,7 +91,9 @@ static void home_attach_op(pool_home *p, home_worker *w)
         pool_heal_end_workers(p);
         return;
     }
-    pool_sched(p, w);
+    if (w->deputes)
+        pool_heal(p);
+    pool_sched(p, w->deputy ? w->deputy : w);
     pool_lease_idle(w);
     pool_heal_finish(p);
 }
@@ -101,7 +110,10 @@ static void home_detach_op(pool_home *p, home_worker *w, const uint8_t *bytes, s
     w->epoch = in.epoch & POOL_EPOCH_MASK;
     uint32_t keep = (in.started - w->reported) & POOL_SEQ_MASK;
     pool_lease_take_back(p, w, keep);
+    if (w->deputy)
+        (void)pool_lease_revoke(p, w->deputy);
     pool_lease_idle(w);
+    pool_heal(p);
     pool_sched(p, NULL);
     pool_heal_finish(p);
 }
@@ -187,6 +199,9 @@ static void home_worker_op(pool_home *p, home_worker *w, uint16_t op, const uint
     case POOL_OP_DETACH:
         home_detach_op(p, w, bytes, len);
         break;
+    case POOL_OP_DEPUTY:
+        pool_deputies_started(p, w, bytes, len);
+        break;
     default: /* POOL_OP_INIT_FAILED */
         home_init_failed_op(p, w, bytes, len);
         break;
@@ -208,7 +223,9 @@ static void home_request(sri_object *o, sri_asker who, uint16_t op, const uint8_
         home_owner_op(p, who, op, bytes, len);
     } else if (op == POOL_OP_HELLO) {
         home_hello_op(p, who, bytes, len);
-    } else if (op > POOL_OP_HELLO && op <= POOL_OP_LATE) {
+    } else if (op == POOL_OP_LEAVE) {
+        pool_deputies_leave(p, w, who);
+    } else if (op > POOL_OP_HELLO && op < POOL_OP_LEAVE) {
         if (w)
             home_worker_op(p, w, op, bytes, len);
     } else {
@@ -260,8 +277,10 @@ static void home_destroy(sri_object *o)
     pool_items_drop_all(p);
     pool_heal_end_workers(p);
     home_worker *w, *next;
-    DL_FOREACH_SAFE(p->workers, w, next)
+    DL_FOREACH_SAFE(p->workers, w, next) {
+        sri_home_reply(o, w->leaving, NULL, 0, NULL, 0);
         pool_heal_free_worker(w);
+    }
     free(p->past);
     home_span *s, *next_span;
     LL_FOREACH_SAFE(p->spare_spans, s, next_span)
@@ -280,8 +299,9 @@ static void home_describe(sri_object *o, char *text, size_t cap)
         leased += call->leased;
     }
     home_worker *w;
-    int workers;
-    DL_COUNT(p->workers, w, workers);
+    int workers = 0;
+    DL_FOREACH(p->workers, w)
+        workers += !w->deputes;
     snprintf(text, cap, "pool \"%s\" of rank %d: %d workers, %zu tasks left, %zu with workers%s",
              p->set.name, o->creator, workers, queued, leased,
              p->broken   ? ", broken"

@@ -1,7 +1,8 @@
 /* patterns/pool_home.h: the pool's home, in the agent: calls and their items, workers and what each
  * of them has been given. pool_home.c is the class; pool_calls.c takes what submitters send,
  * pool_items.c keeps it, pool_lease.c grants and takes back, pool_sched.c decides who gets what,
- * pool_report.c takes results, pool_heal.c sees to workers that come, die and are replaced.
+ * pool_report.c takes results, pool_heal.c sees to workers that come, die and are replaced,
+ * pool_deputies.c to those that run the tasks of ranks.
  *
  * An item is in exactly one place: in its block (not handed out yet), in a span (it came back), in
  * a lease (a worker has it), held (its task waits for others), or it has ended and its outcome is
@@ -94,6 +95,7 @@ typedef struct home_held {
 typedef struct home_deeds {
     int32_t rank;
     int32_t pid;
+    int32_t principal; /* a deputy's, else -1 */
     uint64_t tasks;
     sri_ns busy;
     sri_ns idle;
@@ -105,13 +107,20 @@ typedef struct home_worker {
     int rank;
     pool_role role;
     home_deeds deeds;
-    bool attached; /* wants items */
-    bool ending;   /* told to end: gets no more */
-    bool robbed;   /* what it had not begun was taken back: no more until it has sent results */
-    bool overdue;  /* killed for a task over its time */
-    bool victim;   /* killed for one that was cancelled: its others are innocent */
-    bool resumed;  /* the last task held goes on, and nothing else */
-    sri_atomic_u64 *cell; /* its grant word; NULL: not shared */
+    bool attached;     /* wants items */
+    bool ending;       /* told to end: gets no more */
+    bool robbed;       /* what it had not begun was taken back: no more until it has sent results */
+    bool overdue;      /* killed for a task over its time */
+    bool victim;       /* killed for one that was cancelled: its others are innocent */
+    bool resumed;      /* the last task held goes on, and nothing else */
+    bool retired;      /* ends when it is at no task */
+    bool deputes;      /* a rank whose tasks its deputy runs: it has none itself */
+    bool asked;        /* for a deputy, which has not come yet */
+    uint32_t ask;      /* number of the last one that it was asked for */
+    sri_asker leaving; /* waits for the end of its deputy; number 0: does not */
+    struct home_worker *deputy;    /* NULL: none */
+    struct home_worker *principal; /* a deputy's; NULL: gone */
+    sri_atomic_u64 *cell;          /* its grant word; NULL: not shared */
     uint32_t cell_number;
     uint32_t epoch;
     uint32_t next_seq; /* of the next item to grant */
@@ -158,7 +167,7 @@ typedef struct pool_home {
     home_span *spare_spans;
     home_worker *workers;
     home_kind kinds[POOL_KINDS];
-    int processes;  /* worker processes started and not ended */
+    int processes;  /* worker processes and deputies that have not ended */
     int servers;    /* attached serving ranks */
     bool announced; /* the owner has named its workers: deaths are healed from here on */
     bool closed;
@@ -185,6 +194,12 @@ typedef struct pool_home {
 static inline home_queue *pool_queue_of(pool_home *p, const home_call *call)
 {
     return call->nested ? &p->nested : &p->queue;
+}
+
+/* Is it a process of the pool, which may be ended? Else it is a rank. */
+static inline bool pool_is_process(const home_worker *w)
+{
+    return w->role == POOL_ROLE_PROCESS || w->role == POOL_ROLE_DEPUTY;
 }
 
 /* ---- pool_items.c ---- */
@@ -290,7 +305,7 @@ void pool_heal_gone(pool_home *p, home_worker *w);
 
 void pool_heal_free_worker(home_worker *w);
 
-/* Starts worker processes for those that are missing. */
+/* Starts worker processes for those that are missing, and asks for deputies that are. */
 void pool_heal(pool_home *p);
 
 /* A worker ended at no task, or could not be started; too many of them break the pool. */
@@ -302,10 +317,26 @@ void pool_heal_break(pool_home *p, const char *text);
 /* Ends idle workers of a closed pool, and answers who waits in join when all is over. */
 void pool_heal_finish(pool_home *p);
 
-/* Kills worker processes, tells serving ranks that no more will come. */
+/* Kills worker processes and deputies, tells serving ranks that no more will come. */
 void pool_heal_end_workers(pool_home *p);
 
 /* Kills workers at one task for longer than task_timeout; when to look again. */
 sri_ns pool_heal_overdue(pool_home *p, sri_ns now);
+
+/* Another start of a worker fails, for this reason; it is tried again later. */
+void pool_heal_failed(pool_home *p, const char *text);
+
+/* ---- pool_deputies.c ---- */
+
+/* Asks ranks that are to have deputies, and have none, to start them. */
+void pool_deputies_ask(pool_home *p);
+
+/* DEPUTY and LEAVE from a rank; a deputy's greeting (NULL: nobody waits for it any more). */
+void pool_deputies_started(pool_home *p, home_worker *w, const uint8_t *bytes, size_t len);
+void pool_deputies_leave(pool_home *p, home_worker *w, sri_asker who);
+home_worker *pool_deputies_greet(pool_home *p, int rank, const pool_wire_hello *hello);
+
+/* A rank or its deputy is gone: they part. */
+void pool_deputies_part(pool_home *p, home_worker *w);
 
 #endif

@@ -58,7 +58,7 @@ static void report_over(pool_home *p, home_worker *w)
 {
     w->robbed = false;
     pool_lease_idle(w);
-    if (w->budget == 0 && w->leases == 0)
+    if ((w->budget == 0 || w->retired) && w->leases == 0)
         pool_heal_finish(p);
     pool_sched(p, w);
     if (!p->calls)

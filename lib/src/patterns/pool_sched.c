@@ -79,12 +79,22 @@ static bool sched_is_quick(pool_home *p, home_call *call)
     return call->tasks > 0 && pool_lease_mean(call) <= (uint64_t)UNSHARED_AHEAD_NS;
 }
 
+/* Does it work for the pool now? The owner only while no rank serves it, a deputy while its rank
+ * works, or if its tasks wait for others. */
+static bool sched_works(const pool_home *p, const home_worker *w)
+{
+    const home_worker *rank = w->role == POOL_ROLE_DEPUTY ? w->principal : w;
+    if (w->deputes || !rank || !w->attached || w->ending)
+        return false;
+    if (w->role == POOL_ROLE_DEPUTY && w->holds > 0)
+        return true;
+    return rank->attached && !w->retired && !(rank->role == POOL_ROLE_SELF && p->servers > 0);
+}
+
 /* May this worker have one chunk more? */
 static bool sched_wants(pool_home *p, home_worker *w, bool ahead)
 {
-    if (!w->attached || w->ending || w->resumed || (w->budget == 0 && w->holds == 0))
-        return false;
-    if (w->role == POOL_ROLE_SELF && p->servers > 0)
+    if (!sched_works(p, w) || w->resumed || (w->budget == 0 && w->holds == 0))
         return false;
     if (w->leases == 0)
         return true;

@@ -60,7 +60,8 @@ static serve_pool *serve_next(void)
 {
     serve_pool *p;
     DL_FOREACH(serve.pools, p)
-        if (!p->worker || p->worker->ended || sri_worker_ready(p->worker))
+        if (!p->worker || p->worker->ended || sri_deputy_wanted(p->worker)
+            || sri_worker_ready(p->worker))
             return p;
     return NULL;
 }
@@ -74,6 +75,11 @@ static bool serve_has_news(void *ctx)
 static void serve_leave_pool(serve_pool *p)
 {
     DL_DELETE(serve.pools, p);
+    /* With the world's end all pools have ended, and their homes may be gone. */
+    if (p->worker && serve.released && *serve.released)
+        p->worker->ended = true;
+    if (p->worker && p->worker->deputes)
+        sri_deputy_end(p->worker);
     if (p->worker)
         sri_worker_close(p->worker);
     free(p);
@@ -83,12 +89,15 @@ static void serve_step(serve_pool *p)
 {
     if (!p->worker) {
         /* A pool that is gone already, or whose initializer fails here: not ours to report. */
-        if (sri_worker_open(p->id, POOL_ROLE_SERVER, &p->worker) != SERRY_OK)
+        pool_wire_hello hello = { .role = POOL_ROLE_SERVER };
+        if (sri_worker_open(p->id, hello, &p->worker) != SERRY_OK)
             serve_leave_pool(p);
         else
             sri_worker_attach(p->worker);
     } else if (p->worker->ended) {
         serve_leave_pool(p);
+    } else if (sri_deputy_wanted(p->worker)) {
+        sri_deputy_start(p->worker);
     } else {
         /* Fair to all pools: this one goes to the end of the line. */
         DL_DELETE(serve.pools, p);
@@ -117,7 +126,7 @@ static serry_err serve_run(int owner, const bool *released, sri_ns deadline)
     uint64_t object;
     if (serve.active)
         return sri_fail(SERRY_ESTATE, "this process serves already");
-    SRI_TRY(sri_service_create(SRI_TYPE_SERVERS, SERVERS_NAME, 0, NULL, 0, &object));
+    SRI_TRY(sri_service_create(SRI_TYPE_SERVERS, SERVERS_NAME, SERRY_NODE(0), NULL, 0, &object));
     if (serve.active) /* another thread was faster */
         return sri_fail(SERRY_ESTATE, "this process serves already");
     serve.active = true;
@@ -132,10 +141,10 @@ static serry_err serve_run(int owner, const bool *released, sri_ns deadline)
         e = serve_loop(deadline);
     if (e == SERRY_ETIMEDOUT)
         e = sri_fail(SERRY_ETIMEDOUT, "those whom this rank serves have not ended in time");
-    SERRY_IGNORE(sri_service_post(object, SERVERS_OP_UNSERVE, NULL, 0, NULL, 0));
-    serve_pool *p, *next;
-    DL_FOREACH_SAFE(serve.pools, p, next)
-        serve_leave_pool(p);
+    if (!released || !*released)
+        SERRY_IGNORE(sri_service_post(object, SERVERS_OP_UNSERVE, NULL, 0, NULL, 0));
+    while (serve.pools) /* one more may come meanwhile */
+        serve_leave_pool(serve.pools);
     serve.active = false;
     serve.released = NULL;
     return e;

@@ -1,5 +1,6 @@
-/* patterns/pool_servers.c: the home of a node's serving ranks, one object by name. It brings those
- * who serve and the pools that want servers together; tasks go directly between them.
+/* patterns/pool_servers.c: the home of the world's serving ranks, one object by name. It brings
+ * those who serve and the pools that want servers together; tasks go directly between a pool's home
+ * and them, wherever they are.
  *
  * A rank serves an owner until it destroys a pool. One that comes late, when the pool it was meant
  * to serve is destroyed already, must not wait for the next one: its owner may wait for it. Late

@@ -13,6 +13,7 @@ static void stats_take(serry_worker_stats *out, const uint8_t *bytes)
     memcpy(&w, bytes, sizeof w);
     *out = (serry_worker_stats){ .rank = w.rank,
                                  .pid = w.pid,
+                                 .principal = w.principal,
                                  .alive = w.alive != 0,
                                  .tasks = w.tasks,
                                  .busy = (double)w.busy * 1e-9,

@@ -14,7 +14,8 @@ static void stay_work(serry_pool *pool)
     if (pool->waiting++ > 0 || !pool->served)
         return;
     sri_worker *w = pool->self;
-    if (!w && sri_worker_open(pool->id, POOL_ROLE_SELF, &w) == SERRY_OK)
+    pool_wire_hello hello = { .role = POOL_ROLE_SELF };
+    if (!w && sri_worker_open(pool->id, hello, &w) == SERRY_OK)
         pool->self = w;
     if (pool->self)
         sri_worker_attach(pool->self);
@@ -58,6 +59,11 @@ static bool stay_has_work(const pool_stay *s)
     return w && sri_worker_ready(w) && (!s->pool->guest || w->holds > 0);
 }
 
+static bool stay_has_start(const pool_stay *s)
+{
+    return s->pool && sri_deputy_wanted(s->pool->self);
+}
+
 typedef struct stay_waiting {
     pool_stay *stay;
     bool (*ready)(void *ctx);
@@ -67,7 +73,8 @@ typedef struct stay_waiting {
 static bool stay_has_news(void *ctx)
 {
     stay_waiting *w = ctx;
-    return w->ready(w->ctx) || stay_has_work(w->stay) || sri_care_pending();
+    return w->ready(w->ctx) || stay_has_work(w->stay) || stay_has_start(w->stay)
+           || sri_care_pending();
 }
 
 serry_err sri_pool_wait(pool_stay *s, bool (*ready)(void *ctx), void *ctx, sri_ns deadline)
@@ -82,6 +89,10 @@ serry_err sri_pool_wait(pool_stay *s, bool (*ready)(void *ctx), void *ctx, sri_n
             return SERRY_OK;
         if (worked && deadline != SRI_NEVER && sri_now() >= deadline)
             return SERRY_ETIMEDOUT;
+        if (stay_has_start(s)) {
+            sri_deputy_start(s->pool->self);
+            continue;
+        }
         if (stay_has_work(s)) {
             sri_worker_run(s->pool->self);
             sri_wait_notify();

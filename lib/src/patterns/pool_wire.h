@@ -39,6 +39,8 @@ enum {
     POOL_OP_HOLD,   /* worker: pool_wire_hold: its task waits, others may run meanwhile */
     POOL_OP_RESUME, /* worker: pool_wire_hold: the last task held goes on, nothing else */
     POOL_OP_LATE,   /* worker: pool_wire_results, one run: it has ended */
+    POOL_OP_DEPUTY, /* rank: pool_wire_deputy: the one that was asked for, or why there is none */
+    POOL_OP_LEAVE,  /* rank, a request: answered when its deputy has ended, after its task */
 };
 
 /* To the home of the servers. */
@@ -55,9 +57,11 @@ enum {
 
 typedef struct pool_wire_create {
     uint32_t served;   /* by ranks; else by worker processes */
+    uint32_t isolate;  /* tasks run in processes that may be ended: worker processes or deputies */
     int32_t workers;   /* processes */
     int32_t max_tasks; /* per worker process; 0: no limit */
     int32_t retries;
+    uint32_t reserved;
     sri_ns retry_delay;
     sri_ns task_timeout; /* 0: none */
     sri_fnref main;      /* what a worker process runs, a serry_process_fn */
@@ -65,7 +69,7 @@ typedef struct pool_wire_create {
     uint64_t init_len;   /* bytes that follow */
     char name[64];
 } pool_wire_create;
-static_assert(sizeof(pool_wire_create) == 136, "on the wire");
+static_assert(sizeof(pool_wire_create) == 144, "on the wire");
 
 typedef struct pool_wire_call {
     uint32_t call; /* the submitter's number for it */
@@ -101,7 +105,7 @@ typedef struct pool_wire_worker {
     int32_t rank;
     int32_t pid;
     uint32_t alive;
-    uint32_t reserved;
+    int32_t principal; /* the rank in whose stead it works; -1: its own */
     uint64_t tasks;
     sri_ns busy;
     sri_ns idle;
@@ -111,12 +115,16 @@ static_assert(sizeof(pool_wire_worker) == 40, "on the wire");
 typedef struct pool_wire_hello {
     uint32_t role; /* pool_role */
     int32_t pid;
+    int32_t principal; /* a deputy's, and the number by which it was asked for */
+    uint32_t ask;
 } pool_wire_hello;
 
 typedef enum pool_role {
     POOL_ROLE_PROCESS, /* a worker process of this pool */
     POOL_ROLE_SERVER,  /* a rank that serves */
     POOL_ROLE_SELF,    /* the owner, which waits */
+    POOL_ROLE_DEPUTY,  /* a process that runs the tasks of one of these two ranks (isolate) */
+    POOL_ROLES
 } pool_role;
 
 typedef struct pool_wire_welcome {
@@ -125,7 +133,7 @@ typedef struct pool_wire_welcome {
     sri_fnref init;
     uint64_t init_len; /* bytes that follow */
     int32_t workers;   /* of the pool */
-    uint32_t reserved;
+    uint32_t deputes;  /* a deputy works, not who greets */
 } pool_wire_welcome;
 
 typedef struct pool_wire_detach {
@@ -141,6 +149,11 @@ typedef struct pool_wire_hold {
     uint32_t again;
     uint32_t reserved;
 } pool_wire_hold;
+
+typedef struct pool_wire_deputy {
+    uint32_t ask;
+    int32_t rank; /* -1: it could not be started; a text follows (no NUL) */
+} pool_wire_deputy;
 
 typedef struct pool_wire_init_failed {
     int32_t code;
@@ -166,6 +179,7 @@ static_assert(sizeof(pool_wire_run) == 24, "on the wire");
 enum {
     POOL_FEED_CHUNK = 1, /* to a worker: pool_wire_chunk and items */
     POOL_FEED_STOP,      /* to a worker: pool_wire_feed: run no more of that call (as in chunks) */
+    POOL_FEED_DEPUTY,    /* to a rank: pool_wire_feed: start a deputy, .call is its number */
     POOL_FEED_END,       /* to a worker: no more will come */
     POOL_FEED_RESULTS,   /* to a submitter: pool_wire_feed, then outcomes */
     POOL_FEED_BROKEN,    /* to the owner: pool_wire_feed, then a text (no NUL) */

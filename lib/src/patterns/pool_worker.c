@@ -121,6 +121,8 @@ void sri_worker_feed(uint64_t pool, const uint8_t *bytes, size_t len)
         worker_feed_chunk(w, bytes, len);
     else if (head.kind == POOL_FEED_STOP)
         worker_feed_stop(w, head.call);
+    else if (head.kind == POOL_FEED_DEPUTY)
+        w->ask = head.call;
     else if (head.kind == POOL_FEED_END)
         worker_end(w);
 }
@@ -169,7 +171,8 @@ static serry_err worker_welcome(sri_worker *w, const sri_reply *r)
         return sri_fail(SERRY_EINTERNAL, "the pool's grant cell %u is not to be had", hello.cell);
     w->grant = cell ? cell : &w->own;
     w->workers = hello.workers;
-    if (hello.init.module == 0)
+    w->deputes = hello.deputes;
+    if (hello.init.module == 0 || w->deputes)
         return SERRY_OK;
     pool_wire_init_failed failed = { .code = worker_init(&hello, r->bytes + sizeof hello) };
     if (failed.code == 0)
@@ -178,7 +181,7 @@ static serry_err worker_welcome(sri_worker *w, const sri_reply *r)
     return sri_fail(SERRY_EBROKEN, "the pool's initializer failed with %d", failed.code);
 }
 
-serry_err sri_worker_open(uint64_t pool, pool_role role, sri_worker **out)
+serry_err sri_worker_open(uint64_t pool, pool_wire_hello hello, sri_worker **out)
 {
     sri_worker *w = calloc(1, sizeof *w);
     if (!w || sri_buffer_reserve(&w->out, SRI_WORKER_OUT) != SERRY_OK) {
@@ -186,12 +189,12 @@ serry_err sri_worker_open(uint64_t pool, pool_role role, sri_worker **out)
         return sri_fail(SERRY_ENOMEM, "no memory for a pool's worker");
     }
     w->pool = pool;
-    w->role = role;
+    w->role = (pool_role)hello.role;
     w->grant = &w->own;
     w->run_at = SIZE_MAX;
     w->out.len = sizeof(pool_wire_results);
     sri_reply reply = { 0 };
-    pool_wire_hello hello = { .role = role, .pid = (int32_t)getpid() };
+    hello.pid = (int32_t)getpid();
     DL_APPEND(workers, w);
     serry_err e =
         sri_service_call(pool, POOL_OP_HELLO, &hello, sizeof hello, NULL, 0, &reply, SRI_NEVER);
@@ -260,7 +263,7 @@ void sri_workers_suspend(const sri_worker *but)
 {
     sri_worker *w;
     DL_FOREACH(workers, w) {
-        if (w == but || (!w->attached && w->suspended == 0))
+        if (w == but || w->deputes || (!w->attached && w->suspended == 0))
             continue;
         sri_worker_detach(w);
         w->suspended++;
@@ -281,14 +284,12 @@ static bool worker_has_news(void *ctx)
     return w->inbox || w->ended || sri_care_pending();
 }
 
-int sri_pool_worker_main(const void *arg, size_t len)
+void sri_worker_live(uint64_t pool, pool_wire_hello hello)
 {
-    uint64_t pool;
     sri_worker *w;
-    if (len != sizeof pool || sri_enter() != SERRY_OK)
-        return 1;
-    memcpy(&pool, arg, sizeof pool);
-    serry_err e = sri_worker_open(pool, POOL_ROLE_PROCESS, &w);
+    if (sri_enter() != SERRY_OK)
+        return;
+    serry_err e = sri_worker_open(pool, hello, &w);
     if (e == SERRY_OK) {
         sri_worker_attach(w);
         sri_waiting why = { .kind = SRI_WAIT_OBJECT, .peer = SRI_AGENT, .object = pool };
@@ -302,5 +303,14 @@ int sri_pool_worker_main(const void *arg, size_t len)
         sri_worker_close(w);
     }
     sri_leave();
+}
+
+int sri_pool_worker_main(const void *arg, size_t len)
+{
+    uint64_t pool;
+    if (len != sizeof pool)
+        return 1;
+    memcpy(&pool, arg, sizeof pool);
+    sri_worker_live(pool, (pool_wire_hello){ .role = POOL_ROLE_PROCESS });
     return 0;
 }

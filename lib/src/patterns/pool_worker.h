@@ -37,6 +37,9 @@ typedef struct sri_worker {
     bool attached;
     bool busy;          /* a thread runs a chunk */
     bool ended;         /* no more will come */
+    bool deputes;       /* not this rank runs tasks: a process in its stead does */
+    uint32_t ask;       /* number of the deputy that is to be started; 0: none is */
+    uint64_t deputy;    /* the process that was started last; 0: none */
     unsigned suspended; /* its thread waits inside a task */
     worker_chunk *inbox;
     worker_chunk *current;
@@ -79,8 +82,9 @@ void sri_task_resume(serry_task *t);
 serry_err sri_task_keep(serry_task *t, const void *out, size_t len);
 void sri_task_send_late(serry_task *t, int code);
 
-/* Says hello to a pool and runs its initializer. Nothing comes before attach. */
-serry_err sri_worker_open(uint64_t pool, pool_role role, sri_worker **w);
+/* Says hello to a pool and runs its initializer, unless a deputy is to work. Nothing comes before
+ * attach. */
+serry_err sri_worker_open(uint64_t pool, pool_wire_hello hello, sri_worker **w);
 /* Detaches; frees w. */
 void sri_worker_close(sri_worker *w);
 
@@ -123,5 +127,19 @@ void sri_workers_resume(const sri_worker *but);
 
 /* What a worker process runs, a serry_process_fn: arg is the pool's id. */
 int sri_pool_worker_main(const void *arg, size_t len);
+/* The life of one. */
+void sri_worker_live(uint64_t pool, pool_wire_hello hello);
+
+/* ---- pool_deputy.c: the process that runs tasks in the stead of this rank ---- */
+
+static inline bool sri_deputy_wanted(const sri_worker *w)
+{
+    return w && w->ask != 0 && !w->ended;
+}
+
+/* Starts the one that is wanted. */
+void sri_deputy_start(sri_worker *w);
+/* This rank works no longer: its deputy ends, after its task, and has ended when this returns. */
+void sri_deputy_end(sri_worker *w);
 
 #endif

@@ -11,13 +11,12 @@
 #include "agent/handle.h"
 #include "core/progress.h"
 #include "core/service.h"
+#include "core/streams.h"
 #include "core/wait.h"
 #include "core/world.h"
 
 #include <serry/process.h>
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdalign.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -80,41 +79,26 @@ static serry_err process_check_arguments(serry_process *p, serry_process_fn fn, 
     if (o && o->name && (o->name[0] == 0 || strlen(o->name) > 63))
         return sri_fail(SERRY_EINVAL, "a process's name has 1 to 63 bytes, not %zu",
                         strlen(o->name));
-    if (o && o->node != 0 && o->node != SERRY_ANY && o->node != SERRY_NODE(serry_node()))
-        return sri_fail(SERRY_EINVAL, "there is no node %lld", (long long)o->node - SERRY_NODE(0));
+    long long node = o ? (long long)o->node - SERRY_NODE(0) : 0;
+    if (o && o->node != 0 && o->node != SERRY_ANY && (node < 0 || node >= sri_world.places.nodes))
+        return sri_fail(SERRY_EINVAL, "there is no node %lld", node);
     return SERRY_OK;
+}
+
+/* Where it is to run; -1: anywhere, the agent chooses. */
+static int process_node(const serry_process_options *o)
+{
+    const sri_places *places = &sri_world.places;
+    if (!o || o->node == 0 || places->nodes == 1)
+        return places->node;
+    return o->node == SERRY_ANY ? -1 : o->node - SERRY_NODE(0);
 }
 
 static void process_args(sri_agent_start *args, const serry_process_options *o)
 {
-    *args = (sri_agent_start){ .daemon = o && o->daemon };
+    *args = (sri_agent_start){ .daemon = o && o->daemon, .node = process_node(o) };
     if (o && o->name)
         memcpy(args->name, o->name, strlen(o->name) + 1);
-}
-
-/* Lends the agent this process's streams, for what it has started for us. */
-static serry_err process_lend_streams(void)
-{
-    int pair[2];
-    int fds[3];
-    SRI_TRY(sri_socket_pair(pair));
-    for (int i = 0; i < 3; i++)
-        fds[i] = fcntl(i, F_GETFD) >= 0
-                     ? i
-                     : sri_fd_high(open("/dev/null", O_RDWR | O_CLOEXEC));
-    int code = sri_packet_send(pair[0], "s", 1, NULL, 0, fds, 3);
-    serry_err e = code == 0 ? SERRY_OK : sri_fail(SERRY_ESYS, "the streams cannot be passed on: %s",
-                                                  strerror(code));
-    if (e == SERRY_OK)
-        e = sri_service_call_fd(SRI_SERVICE_AGENT, SRI_AGENT_STREAMS, NULL, 0, pair[1], NULL,
-                                SRI_NEVER);
-    for (int i = 0; i < 3; i++) {
-        if (fds[i] > 2)
-            sri_close(&fds[i]);
-    }
-    sri_close(&pair[0]);
-    sri_close(&pair[1]);
-    return e;
 }
 
 /* From the clean copy of the program, by the agent. */
@@ -128,7 +112,7 @@ static serry_err process_by_agent(sri_agent_started *started, serry_process_fn f
     args.by_agent = 1;
     memcpy(&any, &fn, sizeof any);
     SRI_TRY(sri_fnref_of(any, &args.fn));
-    SRI_TRY(process_lend_streams());
+    SRI_TRY(sri_lend_streams());
     fflush(NULL); /* what was printed before comes before what the child prints */
     SRI_TRY(sri_service_call(SRI_SERVICE_AGENT, SRI_AGENT_START, &args, sizeof args, arg, len, &reply,
                              SRI_NEVER));
@@ -209,7 +193,8 @@ serry_err serry_process_start(serry_process *p, serry_process_fn fn, const void 
     if (e == SERRY_OK && sri_world.daemon)
         e = sri_fail(SERRY_EPERM, "rank %d is a daemon: it may not start processes", sri_world.rank);
     if (e == SERRY_OK)
-        e = sri_world_may_fork() ? process_by_fork(&started, fn, arg, len, o)
+        e = sri_world_may_fork() && process_node(o) == sri_world.places.node
+                ? process_by_fork(&started, fn, arg, len, o)
                                  : process_by_agent(&started, fn, arg, len, o);
     if (e == SERRY_OK)
         p->id = started.process;

@@ -24,7 +24,7 @@ typedef struct queue_item {
     struct queue_item *next;
     uint64_t order; /* of arrival at this home, from 1 */
     size_t len;
-    bool orphan; /* given back, or its reader has died: anybody's */
+    bool orphan; /* given back, or its reader has died or stood still: anybody's */
     uint8_t bytes[];
 } queue_item;
 

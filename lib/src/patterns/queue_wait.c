@@ -181,14 +181,17 @@ static void wait_rounds(queue_home *q)
 }
 
 /* What lies with readers that stand still, and what was returned and nobody has come for in order,
- * goes to those who wait. */
+ * goes to those who wait, and is anybody's from then on. */
 static void wait_watch(queue_home *q)
 {
     uint64_t first = q->returned.first ? q->returned.first->order : 0;
     bool lies = first && first == q->stood_returned;
     q->watch = 0;
-    if (queue_recall_still(q) || lies)
+    if (queue_recall_still(q) || lies) {
+        for (queue_item *i = q->returned.first; i; i = i->next)
+            i->orphan = true;
         wait_serve_gets(q, true);
+    }
     q->stood_returned = q->returned.first ? q->returned.first->order : 0;
 }
 

@@ -5,6 +5,9 @@
 #ifndef SRI_PLACES_H
 #define SRI_PLACES_H
 
+#include <serry/error.h>
+
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -32,6 +35,20 @@ static inline int sri_places_started(const sri_places *p, int node, int n)
 {
     return p->size + node + n * p->nodes;
 }
+
+/* The lowest launched rank of a node; -1 if it has none. */
+static inline int sri_places_first(const sri_places *p, int node)
+{
+    for (int r = 0; r < p->size; r++) {
+        if (sri_places_node(p, r) == node)
+            return r;
+    }
+    return -1;
+}
+
+/* node_of as a sealed file, for members; and read back (*node_of is then the caller's to free). */
+serry_err sri_places_table(const sri_places *p, int *fd);
+serry_err sri_places_read(int fd, int size, int nodes, uint16_t **node_of);
 
 #ifdef __cplusplus
 }

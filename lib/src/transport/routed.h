@@ -19,11 +19,13 @@ extern "C" {
  * nothing but the rank: who it is for on the way there, who it comes from on the way back. */
 typedef struct sri_route {
     int rank;
-    uint8_t kind; /* of the frame inside; 0: bytes that were taken, see routed.c */
+    uint8_t kind; /* of the frame inside; 0: none, only its head counts */
     uint8_t flags;
 } sri_route;
 
-#define SRI_ROUTE_HEAD 8 /* the inner frame's aux comes before its head */
+/* Before the inner frame's own bytes, which stay aligned to 16: its aux, and how much of what came
+ * the other way has been taken so far (routed_way.c). The agent looks at neither. */
+#define SRI_ROUTE_HEAD 16
 
 static inline uint64_t sri_route_pack(sri_route r)
 {

@@ -100,8 +100,8 @@ typedef struct sri_sink {
     /* Told once for each member and fate, after everything that member had sent here has been
      * delivered. code is the exit code, or -N for signal N. */
     void (*fate)(void *ctx, int rank, sri_fate fate, int code);
-    /* A bulk transfer has ended, well or not; its memory is the caller's again. NULL if the caller never
-     * begins one. */
+    /* A bulk transfer has ended, well or not; its memory is the caller's again. All of a peer's are told
+     * before its fate. May begin others. NULL if the caller never begins one. */
     void (*bulk_done)(void *ctx, int peer, uint64_t token, bool sending, bool ok);
 } sri_sink;
 
@@ -148,7 +148,7 @@ typedef struct sri_transport_ops {
     void (*sleep)(sri_transport *t, sri_ns deadline);
 
     /* Long bodies, moved as they lie, without cutting and copying, where the transport can do that:
-     * both NULL if not. Peer and token name the transfer, len is the same at both ends; both ends must
+     * all NULL if not. Peer and token name the transfer, len is the same at both ends; both ends must
      * begin it, in either order, and own their memory until sink.bulk_done has told of the end, which
      * comes inside .poll. False: it cannot be begun (the peer is gone, no memory, or this pair has
      * no such way); nothing is told then. Never block. */
@@ -156,6 +156,16 @@ typedef struct sri_transport_ops {
     bool (*bulk_recv)(sri_transport *t, int peer, uint64_t token, void *bytes, size_t len);
     /* Is there such a way to this peer? */
     bool (*bulk)(sri_transport *t, int peer);
+    /* Takes a bulk_recv back. True: none of its bytes had come, the memory is the caller's, nothing
+     * will be told, and it may be begun anew, for the sender's part of it stands. False: bytes are
+     * coming or have come, bulk_done will tell. Never blocks, calls nothing back. */
+    bool (*bulk_back)(sri_transport *t, int peer, uint64_t token);
+
+    /* The peer has died or ended: what is under way with it will never come to an end by itself. Ends
+     * its bulk transfers, not well, here or in the next poll; nothing of it is delivered from then
+     * on. NULL where the transport learns of deaths by itself. Called inside the .poll of a transport
+     * above. Never blocks. */
+    void (*gone)(sri_transport *t, int peer);
 
     /* Makes a thread in sleep return. Never blocks. Any thread, idempotent. */
     void (*wake)(sri_transport *t);

@@ -54,6 +54,15 @@ void sri_lifeline_arm(int *fd, bool *armed)
         kill(getpid(), SIGKILL);
 }
 
+/* Before the socket is closed: that may be what the agent waits for with its own end. And a copy of
+ * this process that somebody forked may hold the pipe open for longer than we do. */
+void sri_lifeline_close(int *fd, bool inherited)
+{
+    if (*fd >= 0 && !inherited)
+        fcntl(*fd, F_SETFL, O_NONBLOCK);
+    sri_close(fd);
+}
+
 static serry_err join_say_hello(int socket, sri_join_role role)
 {
     sri_packet_head head = { .kind = SRI_KIND_JOIN, .mark = SRI_PACKET_MARK };
@@ -107,6 +116,7 @@ serry_err sri_local_join(int socket, sri_join_role role, const sri_sink *sink, s
     serry_err e = join_say_hello(socket, role);
     if (e == SERRY_OK)
         e = join_await_welcome(socket, w, fds, &n);
+    w->table = e == SERRY_OK && w->table && n > 0 ? fds[--n] : -1;
     if (e == SERRY_OK && role == SRI_JOIN_MEMBER)
         e = w->lanes == 0 ? sri_shm_open(t, socket, fds, n, w, sink)
                           : sri_socket_open(t, socket, fds, n, w, sink);
@@ -123,6 +133,7 @@ serry_err sri_local_join(int socket, sri_join_role role, const sri_sink *sink, s
     }
     for (int i = 0; i < n; i++)
         sri_close(&fds[i]);
+    sri_close(&w->table);
     sri_close(&socket);
     return e;
 }

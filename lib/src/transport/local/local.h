@@ -28,7 +28,7 @@ typedef struct sri_packet_head {
 #define SRI_PACKET_MARK 0x5352u
 #define SRI_PACKET_MAX (sizeof(sri_packet_head) + 16384)
 
-#define SRI_JOIN_VERSION 2u
+#define SRI_JOIN_VERSION 3u
 
 typedef enum sri_join_role {
     SRI_JOIN_MEMBER = 1,
@@ -54,6 +54,11 @@ typedef struct sri_welcome {
     uint8_t daemon;
     uint8_t lifeline; /* a descriptor comes whose end kills this process: see sri_join_options */
     uint8_t reserved[2];
+    int32_t node;
+    int32_t nodes;
+    int32_t table; /* 1: the last descriptor is a file of uint16_t, the node of each launched rank.
+                    * Behind sri_local_join: that descriptor, the caller's to close, or -1 */
+    int32_t reserved2;
     uint64_t max_message;
     uint64_t process; /* this process's handle */
     uint64_t parent_process;
@@ -80,7 +85,10 @@ typedef struct sri_host_ops {
     bool (*readable)(sri_host *h, int rank);
     /* It has ended: delivers everything that it had sent. */
     void (*drain)(sri_host *h, int rank);
-    /* Tells the members. */
+    /* A started process of another node is there: the members' .present knows it until its fate is
+     * told. */
+    void (*note)(sri_host *h, int rank);
+    /* Tells the members. The rank may be one of another node, which has no seat here. */
     void (*tell)(sri_host *h, int rank, sri_fate fate, int code);
     /* Its place is free; sends to it are SRI_GONE from now on. */
     void (*unseat)(sri_host *h, int rank);
@@ -111,6 +119,9 @@ bool sri_packet_arrival(const uint8_t *packet, size_t len, int source, int fd, s
 /* The kernel kills this process when the last writer of the pipe is gone. Fails silently where it
  * cannot be arranged (*armed tells); fd is replaced by one of this process's own. */
 void sri_lifeline_arm(int *fd, bool *armed);
+
+/* This process goes on without. inherited: it is a copy of the one that armed it, which does not. */
+void sri_lifeline_close(int *fd, bool inherited);
 
 #ifdef __cplusplus
 }

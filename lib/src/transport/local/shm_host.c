@@ -158,12 +158,22 @@ static bool host_concerns(sri_slot *p, int rank, sri_fate fate)
     }
 }
 
+/* It has no slot here: its word names none. */
+static void host_note(sri_host *h, int rank)
+{
+    sri_shm *s = sri_shm_of(&h->transport);
+    if (rank >= 0 && (uint32_t)rank < SRI_RANKS)
+        atomic_store(&s->segment.ranks[rank], sri_rank_word(SRI_SLOTS, SRI_RANK_SEATED));
+}
+
 static void host_tell(sri_host *h, int rank, sri_fate fate, int code)
 {
     sri_shm *s = sri_shm_of(&h->transport);
     uint32_t slot = sri_shm_slot_of(s, rank);
     uint64_t count = atomic_load(&s->segment.header->log_count);
-    if (slot >= SRI_SLOTS || count >= SRI_LOG_MAX)
+    if (slot == SRI_SLOT_UNKNOWN)
+        slot = SRI_SLOTS; /* a member of another node */
+    if (slot == SRI_SLOT_GONE || rank < 0 || (uint32_t)rank >= SRI_RANKS || count >= SRI_LOG_MAX)
         return;
     unsigned state = fate == SRI_FATE_LEFT ? SRI_RANK_LEFT : SRI_RANK_GONE;
     /* Whoever sees by its word that a rank is gone finds the news of it in the log. */
@@ -220,6 +230,7 @@ static const sri_host_ops host_ops = {
     .welcome = host_welcome,
     .readable = host_readable,
     .drain = host_drain,
+    .note = host_note,
     .tell = host_tell,
     .unseat = host_unseat,
     .bell = host_bell,

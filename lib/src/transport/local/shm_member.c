@@ -168,11 +168,11 @@ static void member_publish(sri_transport *t, const sri_waiting *w)
 static void member_close(sri_transport *t, bool inherited)
 {
     sri_shm *s = sri_shm_of(t);
-    (void)inherited; /* nothing shared is touched either way: the agent frees what was ours */
+    /* Nothing shared is touched either way: the agent frees what was ours. */
+    sri_lifeline_close(&s->lifeline, inherited);
     sri_segment_close(&s->segment);
     sri_close(&s->socket);
     sri_close(&s->bell);
-    sri_close(&s->lifeline);
     sri_shm_fini(s);
     free(s);
 }

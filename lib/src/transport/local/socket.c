@@ -385,13 +385,12 @@ static void socket_publish(sri_transport *t, const sri_waiting *w)
 static void socket_close(sri_transport *t, bool inherited)
 {
     socket_member *s = socket_of(t);
-    (void)inherited;
+    sri_lifeline_close(&s->lifeline, inherited);
     for (uint32_t i = 0; i < s->ranks; i++)
         sri_close(&s->peers[i].fd);
     sri_close(&s->control);
     sri_close(&s->epoll);
     sri_close(&s->waker);
-    sri_close(&s->lifeline);
     free(s->peers);
     free(s);
 }

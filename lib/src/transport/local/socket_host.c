@@ -25,6 +25,7 @@ typedef struct socket_late {
 typedef struct socket_seat {
     int socket; /* borrowed; -1: nobody */
     bool gone;
+    bool far;      /* a started process of another node, which has no socket here */
     bool welcomed; /* before that, its socket is for the welcome alone */
     bool watched;  /* for room */
     socket_late *late; /* in order */
@@ -290,8 +291,8 @@ static void host_introduce(socket_host *s, int rank)
     sri_socket_event here = { 0, 0 };
     sri_frame f = { .kind = SRI_KIND_EVENT, .head = &here, .head_len = sizeof here, .fd = -1 };
     for (uint32_t r = 0; r < s->ranks; r++) {
-        socket_seat *other = host_seat_of(s, (int)r);
-        if (!other || other->gone || (int)r == rank)
+        const socket_seat *other = &s->seats[r];
+        if ((other->socket < 0 && !other->far) || other->gone || (int)r == rank)
             continue;
         f.aux = (uint32_t)rank;
         if (rank >= s->host.transport.size)
@@ -302,22 +303,37 @@ static void host_introduce(socket_host *s, int rank)
     }
 }
 
+static serry_err host_room(socket_host *s, uint32_t r)
+{
+    if (r < s->ranks)
+        return SERRY_OK;
+    uint32_t n = s->ranks ? s->ranks : 64;
+    while (n <= r)
+        n *= 2;
+    socket_seat *more = realloc(s->seats, n * sizeof *more);
+    if (!more)
+        return sri_fail(SERRY_ENOMEM, "no memory for %u seats", n);
+    for (uint32_t i = s->ranks; i < n; i++)
+        more[i] = (socket_seat){ .socket = -1 };
+    s->seats = more;
+    s->ranks = n;
+    return SERRY_OK;
+}
+
+static void host_note(sri_host *h, int rank)
+{
+    socket_host *s = host_of(h);
+    if (rank < 0 || host_room(s, (uint32_t)rank) != SERRY_OK)
+        return;
+    s->seats[rank].far = true;
+    host_introduce(s, rank);
+}
+
 static serry_err host_seat(sri_host *h, int rank, int socket)
 {
     socket_host *s = host_of(h);
     uint32_t r = (uint32_t)rank;
-    if (r >= s->ranks) {
-        uint32_t n = s->ranks ? s->ranks : 64;
-        while (n <= r)
-            n *= 2;
-        socket_seat *more = realloc(s->seats, n * sizeof *more);
-        if (!more)
-            return sri_fail(SERRY_ENOMEM, "no memory for %u seats", n);
-        for (uint32_t i = s->ranks; i < n; i++)
-            more[i] = (socket_seat){ .socket = -1 };
-        s->seats = more;
-        s->ranks = n;
-    }
+    SRI_TRY(host_room(s, r));
     s->seats[r] = (socket_seat){ .socket = socket };
     host_introduce(s, rank);
     return SERRY_OK;
@@ -329,7 +345,7 @@ static void host_tell(sri_host *h, int rank, sri_fate fate, int code)
     sri_socket_event event = { (int32_t)fate, code };
     sri_frame f = { .kind = SRI_KIND_EVENT, .aux = (uint32_t)rank, .head = &event,
                     .head_len = sizeof event, .fd = -1 };
-    if (host_seat_of(s, rank))
+    if (rank >= 0 && (uint32_t)rank < s->ranks)
         s->seats[rank].gone = true;
     for (uint32_t r = 0; r < s->ranks; r++) {
         if ((int)r != rank)
@@ -371,6 +387,7 @@ static const sri_host_ops host_ops = {
     .welcome = host_welcome,
     .readable = host_readable,
     .drain = host_drain,
+    .note = host_note,
     .tell = host_tell,
     .unseat = host_unseat,
     .bell = host_bell,

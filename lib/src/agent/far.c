@@ -1,0 +1,419 @@
+/* agent/far.c: the agent among others: its links, the members of other nodes, and what travels
+ * between them. */
+#include "agent/far.h"
+
+#include "base/log.h"
+#include "transport/routed.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#define FAR_PAUSE_LEAST SRI_US(50) /* links without a descriptor are looked at so often: at first, */
+#define FAR_PAUSE_MOST SRI_MS(1)   /* and after long silence */
+#define FAR_LINGER SRI_MS(1000)    /* after the end of the world, for those who are still at it */
+#define FAR_RANKS (1 << 20)        /* beyond that no number is believed */
+
+/* ---- sending ---- */
+
+void far_send(sri_agent *a, int node, const sri_link_frame *f)
+{
+    if (!a->far_nodes[node].ended)
+        a->links->ops->send(a->links, node, f); /* if there is no memory, the link ends: see far_lost */
+}
+
+void far_send_all(sri_agent *a, const sri_link_frame *f)
+{
+    for (int node = 0; node < a->options.places.nodes; node++) {
+        if (node != a->options.places.node)
+            far_send(a, node, f);
+    }
+}
+
+/* A request for a home elsewhere. Who asks a home that is lost is refused; what was asked before that,
+ * the member fails by itself. */
+void far_request(sri_agent *a, int rank, uint64_t aux, const uint8_t *bytes, size_t len)
+{
+    int node = (int)sri_handle_home(aux);
+    sri_request_head head;
+    if (len < sizeof head)
+        return;
+    memcpy(&head, bytes, sizeof head);
+    serry_err e = SERRY_OK;
+    if (node >= a->options.places.nodes)
+        e = sri_fail(SERRY_EHANDLE, "the handle %#llx names no object: there is no node %d",
+                     (unsigned long long)aux, node);
+    else
+        e = far_check_node(a, node);
+    if (e != SERRY_OK) {
+        if (head.op != SRI_OP_CANCEL)
+            agent_refuse(a, (sri_asker){ .rank = rank, .number = head.number }, e);
+        return;
+    }
+    sri_link_frame f = { .kind = SRI_FAR_REQUEST, .source = rank, .dest = -1, .aux = aux,
+                         .body = bytes, .body_len = len };
+    far_send(a, node, &f);
+}
+
+void far_member(sri_agent *a, const agent_member *m, uint8_t kind, uint8_t flags, uint64_t aux,
+                const void *head, size_t head_len, const void *body, size_t len)
+{
+    sri_link_frame f = { .kind = SRI_FAR_MEMBER, .flags = flags, .op = kind, .source = -1,
+                         .dest = m->rank, .aux = aux, .head = head, .head_len = head_len,
+                         .body = body, .body_len = len };
+    if (m->state != AGENT_GONE)
+        far_send(a, m->node, &f);
+}
+
+static void far_route_to(sri_agent *a, int source, int dest, sri_route r, const uint8_t *bytes,
+                         size_t len)
+{
+    const agent_member *m = agent_member_of(a, dest);
+    if (!m || m->far || m->state == AGENT_GONE)
+        return;
+    if (len > a->host->transport.frame_max) {
+        sri_log(SRI_LOG_ERROR, "a frame of %zu bytes of rank %d is dropped: rank %d has other lanes",
+                len, source, dest);
+        return;
+    }
+    r.rank = source;
+    sri_frame f = { .kind = SRI_KIND_ROUTE, .aux = sri_route_pack(r), .body = bytes,
+                    .body_len = len, .fd = -1 };
+    agent_send(a, dest, &f);
+}
+
+/* From a member of this node. One for its own node comes back from here, behind all that is on its
+ * way in that lane. */
+void far_route(sri_agent *a, const sri_arrival *f)
+{
+    sri_route r = sri_route_unpack(f->aux);
+    int node = sri_places_node(&a->options.places, r.rank);
+    if (r.rank < 0)
+        return;
+    if (node == a->options.places.node) {
+        far_route_to(a, f->source, r.rank, r, f->bytes, f->len);
+        return;
+    }
+    sri_link_frame out = { .kind = SRI_FAR_ROUTE, .source = f->source, .dest = r.rank,
+                           .aux = f->aux, .body = f->bytes, .body_len = f->len };
+    far_send(a, node, &out);
+}
+
+/* ---- members elsewhere ---- */
+
+void far_admit_member(sri_agent *a, agent_member *m)
+{
+    if (!a->links)
+        return;
+    far_admit admit = { .parent = m->parent, .daemon = m->daemon };
+    memcpy(admit.name, m->name, sizeof admit.name);
+    m->admit = ++a->far_admits;
+    sri_link_frame f = { .kind = SRI_FAR_ADMIT, .source = m->rank, .dest = -1, .aux = m->admit,
+                         .head = &admit, .head_len = sizeof admit };
+    far_send_all(a, &f);
+}
+
+bool far_admitted(const sri_agent *a, const agent_member *m)
+{
+    return m->admit <= a->far_admitted;
+}
+
+static void far_look_admitted(sri_agent *a)
+{
+    uint64_t least = a->far_admits;
+    for (int node = 0; node < a->options.places.nodes; node++) {
+        const agent_node *n = &a->far_nodes[node];
+        if (node != a->options.places.node && !n->ended && n->admitted < least)
+            least = n->admitted;
+    }
+    if (least == a->far_admitted)
+        return;
+    a->far_admitted = least;
+    agent_push_starters(a);
+    agent_push_orders(a);
+}
+
+void far_tell(sri_agent *a, const agent_member *m, sri_fate fate, int code)
+{
+    if (!a->links)
+        return;
+    sri_link_frame f = { .kind = SRI_FAR_FATE, .op = (uint16_t)fate, .source = m->rank, .dest = -1,
+                         .aux = (uint64_t)(int64_t)code };
+    far_send_all(a, &f);
+}
+
+bool far_quiet(sri_agent *a)
+{
+    agent_node *own = a->links ? &a->far_nodes[a->options.places.node] : NULL;
+    if (!own)
+        return true;
+    if (!own->quiet) {
+        own->quiet = true;
+        far_send_all(a, &(sri_link_frame){ .kind = SRI_FAR_STRAYS, .source = -1, .dest = -1 });
+    }
+    for (int node = 0; node < a->options.places.nodes; node++) {
+        if (!a->far_nodes[node].quiet && !a->far_nodes[node].ended)
+            return false;
+    }
+    return true;
+}
+
+static void far_take_admit(sri_agent *a, const sri_link_arrival *f)
+{
+    far_admit admit;
+    agent_member *m;
+    if (f->len != sizeof admit || f->source < a->options.size || f->source >= FAR_RANKS
+        || sri_places_node(&a->options.places, f->source) != f->node
+        || agent_member_of(a, f->source))
+        return;
+    memcpy(&admit, f->bytes, sizeof admit);
+    /* Without memory for it there is no answer, and so no such process. */
+    if (agent_new_far_rank(a, f->source, &m) != SERRY_OK) {
+        sri_log(SRI_LOG_ERROR, "no memory for rank %d of node %d", f->source, f->node);
+        return;
+    }
+    m->parent = admit.parent;
+    m->daemon = admit.daemon;
+    memcpy(m->name, admit.name, sizeof m->name);
+    m->name[sizeof m->name - 1] = 0;
+    a->host->ops->note(a->host, m->rank);
+    sri_link_frame answer = { .kind = SRI_FAR_ADMITTED, .source = -1, .dest = -1, .aux = f->aux };
+    far_send(a, f->node, &answer);
+}
+
+/* Everything that this member had sent here has been handled. */
+static void far_fate(sri_agent *a, agent_member *m, sri_fate fate, int code)
+{
+    bool was_in = m->state == AGENT_SEATED || m->state == AGENT_JOINED;
+    if (m->state == AGENT_GONE || (fate == SRI_FATE_LEFT && !was_in))
+        return;
+    if (m->launched && was_in)
+        a->launched_in--;
+    m->state = fate == SRI_FATE_LEFT ? AGENT_LEFT : AGENT_GONE;
+    m->code = code;
+    if (m->launched && (fate == SRI_FATE_DIED || (fate == SRI_FATE_ENDED && code < 0 && !a->over)))
+        agent_rank_lost(a, m->rank);
+    agent_objects_gone(a, m->rank, fate);
+    a->host->ops->tell(a->host, m->rank, fate, code);
+    agent_end_daemons(a, m);
+    if (a->options.fate && m->launched)
+        a->options.fate(a->options.ctx, m->rank, 0, fate, code);
+    /* The program that the user started is no more. If it ended well, its node says so. */
+    if (m->rank == 0 && a->options.direct && fate == SRI_FATE_DIED)
+        a->stop = true;
+    agent_waiters_look(a);
+}
+
+/* ---- what arrives ---- */
+
+static void far_to_member(sri_agent *a, const sri_link_arrival *f)
+{
+    const agent_member *m = agent_member_of(a, f->dest);
+    if (!m || m->far)
+        return;
+    if (f->op == SRI_KIND_REPLY)
+        far_answered(a, f->dest, (uint32_t)f->aux);
+    if (f->flags == 0) {
+        agent_send_run(a, f->dest, (uint8_t)f->op, f->aux, NULL, 0, f->bytes, f->len);
+        return;
+    }
+    sri_frame mark = { .kind = (uint8_t)f->op, .flags = f->flags, .aux = f->aux, .fd = -1 };
+    agent_send(a, f->dest, &mark);
+}
+
+static void far_take_request(sri_agent *a, const sri_link_arrival *f)
+{
+    const agent_member *m = agent_member_of(a, f->source);
+    if (f->source >= 0 && (!m || m->node != f->node || m->state == AGENT_GONE))
+        return;
+    agent_request_here(a, f->source, f->aux, f->bytes, f->len);
+}
+
+static void far_take_abort(sri_agent *a, const sri_link_arrival *f)
+{
+    if (a->aborted)
+        return;
+    if (a->options.aborted)
+        a->options.aborted(a->options.ctx, f->source, (int)(int64_t)f->aux);
+    agent_abort(a, f->source, (int)(int64_t)f->aux);
+}
+
+static void far_deliver(void *ctx, const sri_link_arrival *f)
+{
+    sri_agent *a = ctx;
+    agent_node *n = &a->far_nodes[f->node];
+    agent_member *m = agent_member_of(a, f->source);
+    switch ((sri_far_kind)f->kind) {
+    case SRI_FAR_REQUEST:
+        far_take_request(a, f);
+        break;
+    case SRI_FAR_MEMBER:
+        far_to_member(a, f);
+        break;
+    case SRI_FAR_ROUTE:
+        far_route_to(a, f->source, f->dest, sri_route_unpack(f->aux), f->bytes, f->len);
+        break;
+    case SRI_FAR_ADMIT:
+        far_take_admit(a, f);
+        break;
+    case SRI_FAR_ADMITTED:
+        n->admitted = f->aux;
+        far_look_admitted(a);
+        break;
+    case SRI_FAR_FATE:
+        if (m && m->far && m->node == f->node)
+            far_fate(a, m, (sri_fate)f->op, (int)(int64_t)f->aux);
+        break;
+    case SRI_FAR_ABORT:
+        far_take_abort(a, f);
+        break;
+    case SRI_FAR_STRAYS:
+        n->quiet = true;
+        agent_waiters_look(a);
+        break;
+    case SRI_FAR_CREATE:
+    case SRI_FAR_CREATED:
+    case SRI_FAR_UNNAMED:
+        directory_arrived(a, f);
+        break;
+    default:
+        sri_log(SRI_LOG_ERROR, "node %d sent a frame of kind %u, which nobody knows", f->node,
+                f->kind);
+    }
+}
+
+/* ---- the end of a link ---- */
+
+/* What its members asked of homes there, they fail by themselves when they are told. */
+static void far_tell_lost(sri_agent *a, int node)
+{
+    sri_frame lost = { .kind = SRI_KIND_FEED, .flags = SRI_FLAG_LOST, .aux = (uint64_t)node,
+                       .fd = -1 };
+    for (int r = 0; r < a->n_ranks; r++) {
+        const agent_member *m = a->members[r];
+        if (m && !m->far && (m->state == AGENT_JOINED || m->state == AGENT_LEFT))
+            agent_send(a, r, &lost);
+    }
+}
+
+static void far_lost(void *ctx, int node, bool orderly, const char *why)
+{
+    sri_agent *a = ctx;
+    agent_node *n = &a->far_nodes[node];
+    if (n->ended)
+        return;
+    n->ended = true;
+    n->lost = !orderly;
+    if (n->lost)
+        sri_log(SRI_LOG_WARN, "node %d is lost: %s", node, why);
+    for (int r = 0; r < a->n_ranks; r++) {
+        agent_member *m = a->members[r];
+        if (!m || m->node != node || m->state == AGENT_GONE)
+            continue;
+        if (m->state == AGENT_LEFT)
+            far_fate(a, m, SRI_FATE_ENDED, m->code);
+        else
+            far_fate(a, m, SRI_FATE_DIED, -SIGKILL);
+    }
+    far_asked_lost(a, node);
+    directory_lost(a, node);
+    far_tell_lost(a, node);
+    far_look_admitted(a);
+    if (node == 0 && n->lost && a->options.direct)
+        a->stop = true;
+    agent_waiters_look(a);
+}
+
+/* ---- the loop's side ---- */
+
+bool far_poll(sri_agent *a)
+{
+    a->far_rounds = 0;
+    bool any = a->links->ops->poll(a->links);
+    if (any)
+        a->far_pause = FAR_PAUSE_LEAST;
+    return any;
+}
+
+sri_ns far_deadline(sri_agent *a, sri_ns until)
+{
+    sri_ns first = a->links->ops->deadline(a->links);
+    if (a->far_fd < 0) {
+        sri_ns pause = sri_now() + a->far_pause;
+        a->far_pause = 2 * a->far_pause < FAR_PAUSE_MOST ? 2 * a->far_pause : FAR_PAUSE_MOST;
+        first = pause < first ? pause : first;
+    }
+    return first < until ? first : until;
+}
+
+static void far_nothing(void *ctx)
+{
+    (void)ctx;
+}
+
+bool far_lingers(sri_agent *a)
+{
+    if (!a->links || a->aborted)
+        return false;
+    if (!a->over)
+        return true; /* the objects here are the world's */
+    bool anybody = false;
+    for (int r = 0; r < a->n_ranks && !anybody; r++)
+        anybody = a->members[r] && a->members[r]->state != AGENT_GONE;
+    if (!anybody)
+        return false;
+    sri_ns now = sri_now();
+    if (!a->far_linger) {
+        a->far_linger = now + FAR_LINGER;
+        sri_agent_at(a, a->far_linger, far_nothing, a);
+    }
+    return now < a->far_linger;
+}
+
+static serry_err far_launched(sri_agent *a)
+{
+    for (int r = 0; r < a->options.size; r++) {
+        agent_member *m;
+        if (sri_places_node(&a->options.places, r) == a->options.places.node)
+            continue;
+        SRI_TRY(agent_new_far_rank(a, r, &m));
+        m->launched = true;
+        snprintf(m->name, sizeof m->name, "Rank-%d", r);
+        a->launched_in++;
+    }
+    return SERRY_OK;
+}
+
+serry_err far_init(sri_agent *a)
+{
+    sri_links *l = a->options.links;
+    a->far_fd = -1;
+    if (!l)
+        return SERRY_OK;
+    a->far_nodes = calloc((size_t)a->options.places.nodes, sizeof *a->far_nodes);
+    if (!a->far_nodes)
+        return sri_fail(SERRY_ENOMEM, "no memory for %d nodes", a->options.places.nodes);
+    SRI_TRY(far_launched(a));
+    a->far_fd = l->ops->fd(l);
+    if (a->far_fd >= 0)
+        SRI_TRY(agent_epoll(a, a->far_fd, agent_event(AGENT_EVENT_LINKS, 0)));
+    a->far_pause = FAR_PAUSE_LEAST;
+    l->sink = (sri_link_sink){ .ctx = a, .deliver = far_deliver, .lost = far_lost };
+    a->links = l;
+    return SERRY_OK;
+}
+
+void far_fini(sri_agent *a)
+{
+    directory_fini(a);
+    agent_asked *q, *next;
+    HASH_ITER(hh, a->far_asked, q, next)
+    {
+        HASH_DEL(a->far_asked, q);
+        free(q);
+    }
+    if (a->links && a->over)
+        a->links->ops->bye(a->links);
+    if (a->links)
+        a->links->ops->close(a->links);
+    free(a->far_nodes);
+}
