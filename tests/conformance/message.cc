@@ -218,7 +218,7 @@ SERRY_RANKS_TEST(Message, ABlockedReceiveUsesNoProcessor, .ranks({ 2 }))
     ASSERT_EQ(serry_world_barrier(), SERRY_OK);
 }
 
-SERRY_RANKS_TEST(Message, ARankThatHasFinalizedIsGone, .ranks({ 2, 3, 7 }))
+SERRY_RANKS_TEST(Message, ARankThatHasFinalizedIsGone, .ranks({ 2, 3, 7 }).in_own_world())
 {
     if (serry_rank() != 0) {
         int me = serry_rank();

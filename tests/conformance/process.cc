@@ -1,4 +1,4 @@
-// ctest: process nodes alone
+// ctest: process nodes own
 /* Started processes: who they are, how they live and end, and what can be asked of them. */
 #include "conformance/process_test.h"
 

@@ -1,4 +1,4 @@
-// ctest: process nodes alone
+// ctest: process nodes own
 /* Started processes in the world of the program around them: its streams, signals, descriptors,
  * processors, and its own forks. */
 #include "conformance/process_test.h"

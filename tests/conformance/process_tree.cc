@@ -1,4 +1,4 @@
-// ctest: process nodes alone
+// ctest: process nodes own
 /* Processes that start processes: families, daemons, and handles that travel. */
 #include "conformance/process_test.h"
 
@@ -290,7 +290,7 @@ SERRY_RANKS_TEST(ProcessHandles, TravelInMessages, .ranks({ 2, 3 }))
     EXPECT_EQ(join(p), -SIGUSR2);
 }
 
-SERRY_RANKS_TEST(ProcessHandles, NumbersAreUniqueThoughAllRanksStart, .ranks({ 3, 7 }))
+SERRY_RANKS_TEST(ProcessHandles, NumbersAreUniqueThoughAllRanksStart, .ranks({ 3, 7 }).in_own_world())
 {
     const int each = 4;
     serry_process ps[each];

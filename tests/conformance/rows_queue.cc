@@ -1,4 +1,4 @@
-// ctest: queue timeout=120 nodes
+// ctest: queue timeout=120 nodes own
 /* What Python's own tests ask of queues and no other test here does; docs/conformance.md has the
  * whole list. */
 #include "conformance/process_test.h"

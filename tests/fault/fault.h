@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <random>
+#include <set>
+#include <sstream>
 #include <time.h>
 #include <unistd.h>
 
@@ -64,6 +66,36 @@ inline pid_t process_named(const Program &p, const std::string &comm)
     for (pid_t pid : p.processes()) {
         if (read_file("/proc/" + std::to_string(pid) + "/comm") == comm + "\n")
             return pid;
+    }
+    return -1;
+}
+
+/* The inodes of the memory that is shared among the processes of a node. */
+inline std::set<std::string> segments(pid_t pid)
+{
+    std::set<std::string> found;
+    std::istringstream maps(read_file("/proc/" + std::to_string(pid) + "/maps"));
+    std::string line, range, access, offset, device, inode;
+    while (std::getline(maps, line)) {
+        std::istringstream fields(line);
+        fields >> range >> access >> offset >> device >> inode;
+        if (has(line, "/memfd:serry") && access.find('s') != std::string::npos)
+            found.insert(inode);
+    }
+    return found;
+}
+
+/* The agent with which that rank shares memory. */
+inline pid_t agent_of(Ranks &ranks, int rank)
+{
+    std::set<std::string> its = segments(ranks.pid_of(rank));
+    for (pid_t pid : ranks.program().processes()) {
+        if (read_file("/proc/" + std::to_string(pid) + "/comm") != "serry-agent\n")
+            continue;
+        for (const std::string &inode : segments(pid)) {
+            if (its.count(inode))
+                return pid;
+        }
     }
     return -1;
 }

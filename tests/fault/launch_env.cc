@@ -3,7 +3,7 @@
  * wrong, an exit code that is not 0, no hang, and nothing left behind. */
 #include "fault/fault.h"
 
-#include <fstream>
+#include <sys/wait.h>
 
 using namespace serry_test;
 
@@ -188,8 +188,8 @@ TEST(LaunchEnv, WhoeverDiesWhileAWorldOfNodesIsMadeLeavesNothing)
     for (int i = 0; i < rounds(20); i++) {
         ProgramOptions o;
         o.env = { { "SERRY_NP", "4" }, { "SERRY_NODES", i % 2 ? "rank" : "2" } };
-        o.timeout = 45; /* agents that miss another one wait for it */
-        o.grace = 35;
+        o.timeout = 30; /* agents that miss another one wait for it */
+        o.grace = 15;
         Program p({ program_path("launched"), "fine" }, o);
         nap(0, 0.03);
         std::vector<pid_t> all = p.processes();
@@ -202,5 +202,41 @@ TEST(LaunchEnv, WhoeverDiesWhileAWorldOfNodesIsMadeLeavesNothing)
         EXPECT_TRUE(r.left_behind.empty()) << r;
         if (testing::Test::HasFailure())
             return;
+    }
+}
+
+/* A rank's lifeline, by which the kernel ends it with its agent, is no danger to it any more once the
+ * world has ended, though a copy of the rank still holds all that the rank held. */
+SERRY_RANKS_BODY(leaves_a_copy_behind)
+{
+    ASSERT_EQ(serry_init(nullptr, nullptr), SERRY_OK) << serry_err_detail();
+    int hold[2];
+    ASSERT_EQ(pipe(hold), 0);
+    pid_t copy = fork();
+    if (copy == 0) {
+        char byte;
+        close(hold[1]);
+        _exit(read(hold[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    close(hold[0]);
+    double before = serry_time();
+    ASSERT_EQ(serry_finalize(), SERRY_OK) << serry_err_detail();
+    EXPECT_LT(serry_time() - before, patience(3));
+    timespec a_moment = { 0, 300000000 }; /* in which the agent is gone */
+    nanosleep(&a_moment, nullptr);
+    close(hold[1]);
+    ASSERT_EQ(waitpid(copy, nullptr, 0), copy);
+    note("came to its end");
+}
+
+TEST(LaunchEnv, ACopyThatOutlivesTheWorldIsNoDangerToItsRank)
+{
+    for (Lanes lanes : { shm, socket }) {
+        RankOptions o;
+        o.launch = direct;
+        o.init = false;
+        RanksResult r = try_ranks(3, lanes, "leaves_a_copy_behind", o);
+        EXPECT_EQ(r.program.code, 0) << r.program;
+        EXPECT_EQ(r.notes().size(), 3u) << r.program;
     }
 }

@@ -2,9 +2,6 @@
 /* Several nodes, and what ends there: ranks, agents with all their members, the program itself. */
 #include "fault/fault.h"
 
-#include <set>
-#include <sstream>
-
 using namespace serry_test;
 
 namespace {
@@ -105,36 +102,6 @@ TEST_P(NodeFaults, ARankThatDiesOnAnotherNodeIsSeenByAll)
 }
 
 /* ---- an agent ---- */
-
-/* The inodes of the memory that is shared among the processes of a node. */
-std::set<std::string> segments(pid_t pid)
-{
-    std::set<std::string> found;
-    std::istringstream maps(read_file("/proc/" + std::to_string(pid) + "/maps"));
-    std::string line, range, access, offset, device, inode;
-    while (std::getline(maps, line)) {
-        std::istringstream fields(line);
-        fields >> range >> access >> offset >> device >> inode;
-        if (has(line, "/memfd:serry") && access.find('s') != std::string::npos)
-            found.insert(inode);
-    }
-    return found;
-}
-
-/* The agent with which that rank shares memory. */
-pid_t agent_of(Ranks &ranks, int rank)
-{
-    std::set<std::string> its = segments(ranks.pid_of(rank));
-    for (pid_t pid : ranks.program().processes()) {
-        if (read_file("/proc/" + std::to_string(pid) + "/comm") != "serry-agent\n")
-            continue;
-        for (const std::string &inode : segments(pid)) {
-            if (its.count(inode))
-                return pid;
-        }
-    }
-    return -1;
-}
 
 SERRY_RANKS_BODY(node_one_is_lost)
 {

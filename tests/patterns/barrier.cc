@@ -290,7 +290,7 @@ int comes_once(const void *arg, size_t)
     return 0;
 }
 
-SERRY_RANKS_TEST(Barrier, BreaksWhenItsActionFails, .ranks({ 1 }))
+SERRY_RANKS_TEST(Barrier, BreaksWhenItsActionFails, .ranks({ 1 }).in_own_world())
 {
     serry_barrier_options o = {};
     o.action = fails;
@@ -375,7 +375,7 @@ void expect_usable(serry_barrier b)
         job, 5));
 }
 
-SERRY_RANKS_TEST(Barrier, IsBrokenByAnAbortUntilItIsReset, .ranks({ 1 }))
+SERRY_RANKS_TEST(Barrier, IsBrokenByAnAbortUntilItIsReset, .ranks({ 1 }).in_own_world())
 {
     Job job = { make(5), {}, 0, 0, {} };
     std::vector<serry_process> all = four_wait(job);
@@ -466,7 +466,7 @@ SERRY_RANKS_TEST(Barrier, IsTheSameByItsNameAndSettings, .ranks({ 1, 3 }))
 {
     serry_barrier_options o = {};
     char arg[8] = "one";
-    o.name = "the same";
+    o.name = own_name("the same");
     o.action = looks_around;
     o.arg = arg;
     o.arg_len = sizeof arg;
@@ -494,7 +494,7 @@ SERRY_RANKS_TEST(Barrier, IsTheSameByItsNameAndSettings, .ranks({ 1, 3 }))
     all_here();
 }
 
-SERRY_RANKS_TEST(Barrier, IsDescribed, .ranks({ 1 }))
+SERRY_RANKS_TEST(Barrier, IsDescribed, .ranks({ 1 }).in_own_world())
 {
     serry_barrier b = named("gate", 2);
     EXPECT_EQ(described(b.id), "barrier gate: 0 of 2 parties are here, waited at by nobody");

@@ -129,7 +129,7 @@ SERRY_RANKS_TEST(Condition, NotifiesOneAtATime, .ranks({ 1 }))
     }
 }
 
-SERRY_RANKS_TEST(Condition, NotifiesAll, .ranks({ 1 }))
+SERRY_RANKS_TEST(Condition, NotifiesAll, .ranks({ 1 }).in_own_world())
 {
     for (bool recursive : { false, true }) {
         clear_board();
@@ -397,7 +397,7 @@ SERRY_RANKS_TEST(Condition, WakesInTheOrderOfComing, .ranks({ 1 }))
 
 /* The one that is notified comes back only when the notifier lets go; a notify is not lost though
  * the time of the wait runs out meanwhile. */
-SERRY_RANKS_TEST(Condition, PrefersANotifyThatCameFirst, .ranks({ 1 }))
+SERRY_RANKS_TEST(Condition, PrefersANotifyThatCameFirst, .ranks({ 1 }).in_own_world())
 {
     for (int i = 0; i < 10; i++) {
         clear_board();
@@ -601,7 +601,7 @@ SERRY_RANKS_TEST(Condition, IsMadeForALock, .ranks({ 1, 2 }))
     serry_condition a = make_condition(l, "named"), b = make_condition(l, "named");
     EXPECT_EQ(a.id, b.id);
     EXPECT_NE(make_condition(l).id, a.id);
-    o.name = "named";
+    o.name = own_name("named");
     EXPECT_EQ(serry_condition_create(&c, other, &o), SERRY_EINVAL);
     EXPECT_EQ(c.id, 77u);
     EXPECT_EQ(serry_condition_create(&c, l, nullptr), SERRY_OK);
@@ -628,7 +628,7 @@ SERRY_RANKS_TEST(Condition, NeedsAWorld, .ranks({ 1 }).on(shm).without_init())
 
 /* ---- what it says of itself ---- */
 
-SERRY_RANKS_TEST(Condition, SaysWhoWaits, .ranks({ 1 }))
+SERRY_RANKS_TEST(Condition, SaysWhoWaits, .ranks({ 1 }).in_own_world())
 {
     clear_board();
     Job job = {};

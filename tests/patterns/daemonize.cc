@@ -1,4 +1,4 @@
-// ctest: timeout=120
+// ctest: timeout=120 alone
 /* serry_daemonize: what a daemon is, and that whoever starts it hears of every failure. */
 #include "support/ranks.h"
 

@@ -268,7 +268,7 @@ SERRY_RANKS_TEST(Event, OfOldIsNotTakenForANewOne, .ranks({ 1 }))
     }
 }
 
-SERRY_RANKS_TEST(Event, IsDescribed, .ranks({ 1 }))
+SERRY_RANKS_TEST(Event, IsDescribed, .ranks({ 1 }).in_own_world())
 {
     serry_event e = make("tea");
     EXPECT_EQ(described(e.id), "event tea: clear, waited for by nobody");

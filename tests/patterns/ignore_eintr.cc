@@ -1,4 +1,4 @@
-// ctest: processors=1 timeout=120
+// ctest: processors=1 timeout=120 alone
 /* Large messages, joining members and joins while signals arrive: each comes whole, once. What
  * multiprocessing's tests TestIgnoreEINTR and _TestPollEintr ask for. */
 #include "support/ranks.h"

@@ -239,7 +239,7 @@ int counts_up(const void *arg, size_t)
     return testing::Test::HasFailure();
 }
 
-SERRY_RANKS_TEST(Lock, LetsInOneOfManyProcesses, .ranks({ 1 }))
+SERRY_RANKS_TEST(Lock, LetsInOneOfManyProcesses, .ranks({ 1 }).in_own_world())
 {
     const int n_processes = 24, n = 100;
     serry_lock l = make_lock();
@@ -574,7 +574,7 @@ SERRY_RANKS_TEST(Lock, IsTheSameUnderTheSameName, .ranks({ 1, 2, 7 }))
     EXPECT_EQ(a.id, b.id);
     EXPECT_NE(make_lock("other").id, a.id);
     serry_lock_options o = {};
-    o.name = "shared";
+    o.name = own_name("shared");
     o.recursive = true;
     serry_lock l = { 77 };
     EXPECT_EQ(serry_lock_create(&l, &o), SERRY_EINVAL);
@@ -619,7 +619,7 @@ SERRY_RANKS_TEST(Lock, MayBeMadeAndEndedManyTimes, .ranks({ 1, 2 }))
 
 /* ---- what it says of itself ---- */
 
-SERRY_RANKS_TEST(Lock, SaysWhoHoldsItAndWhoWaits, .ranks({ 1 }))
+SERRY_RANKS_TEST(Lock, SaysWhoHoldsItAndWhoWaits, .ranks({ 1 }).in_own_world())
 {
     serry_lock l = make_lock("results"), r = make_lock(nullptr, true);
     EXPECT_EQ(describe(l.id), "lock \"results\": free");

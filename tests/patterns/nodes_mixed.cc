@@ -325,16 +325,16 @@ void note_item(const Item &item)
         << "item " << item.seq << " of " << item.producer << " twice";
 }
 
-/* All put and get at the same time. A reader that would not wait may be given what another, that had
- * not come for it, had been fed before: there is no order to be checked. */
+/* All put and get at the same time. A reader that would not wait may be given what another, that
+ * had not come for it, had been fed before: there is no order to be checked. */
 void put_and_get(serry_queue q)
 {
     int me = serry_rank(), put = 0, got = 0;
     while (put < ITEMS || got < ITEMS) {
         if (put < ITEMS) {
             Item mine = { me, put };
-            serry_err e = serry_queue_put(q, &mine, sizeof mine,
-                                          put < got + 3 ? SERRY_NOWAIT : patience(20));
+            serry_err e =
+                serry_queue_put(q, &mine, sizeof mine, put < got + 3 ? SERRY_NOWAIT : patience(20));
             ASSERT_TRUE(e == SERRY_OK || e == SERRY_ETIMEDOUT) << serry_err_detail();
             put += e == SERRY_OK;
         }
@@ -439,8 +439,8 @@ int puts_items(const void *arg, size_t)
     return 0;
 }
 
-/* Of each rank a reader that is killed again and again, while all put; the rest is then taken by the
- * ranks. With each killed reader at most the one item is lost that it had and had not noted. */
+/* Of each rank a reader that is killed again and again, while all put; the rest is then taken by
+ * the ranks. With each killed reader at most the one item is lost that it had and had not noted. */
 SERRY_RANKS_TEST(NodesMixed, KilledReadersLoseNothingElse, .ranks({ 4 }).timeout(120))
 {
     for_each_home([](int node) {
@@ -554,9 +554,9 @@ SERRY_RANKS_TEST(NodesMixed, ABarrierBreaksWithAPartyThatIsKilled, .ranks({ 4 })
             if (serry_rank() == victim) {
                 p = start(comes_and_waits, Party{ b });
                 int n = 0;
-                EXPECT_TRUE(wait_for([&] {
-                    return serry_barrier_waiting(b, &n) == SERRY_OK && n == serry_size();
-                }, patience(20)));
+                EXPECT_TRUE(wait_for(
+                    [&] { return serry_barrier_waiting(b, &n) == SERRY_OK && n == serry_size(); },
+                    patience(20)));
                 end(p);
             } else {
                 EXPECT_EQ(serry_barrier_wait(b, nullptr, patience(20)), SERRY_EBROKEN);

@@ -1386,7 +1386,7 @@ void expect_handle(serry_conn c, serry_err want)
     EXPECT_EQ(len, 3u);
 }
 
-SERRY_RANKS_TEST(Pipe, RefusesBadInputAndLosesNothing, .ranks({ 1 }))
+SERRY_RANKS_TEST(Pipe, RefusesBadInputAndLosesNothing, .ranks({ 1 }).in_own_world())
 {
     Pipe p = make_pipe();
     int x = 7;
@@ -1447,7 +1447,7 @@ SERRY_RANKS_TEST(Pipe, NeedsTheWorld, .ranks({ 1 }).without_init())
     ASSERT_EQ(serry_finalize(), SERRY_OK);
 }
 
-SERRY_RANKS_TEST(Pipe, DescribesItself, .ranks({ 1 }))
+SERRY_RANKS_TEST(Pipe, DescribesItself, .ranks({ 1 }).in_own_world())
 {
     Pipe p = make_pipe();
     char text[400], other[400];

@@ -546,7 +546,7 @@ SERRY_RANKS_TEST(Queue, IsTheSameUnderTheSameName, .ranks({ 1, 2, 7 }))
     EXPECT_EQ(a.id, b.id);
     EXPECT_NE(open_queue("other").id, a.id);
     serry_queue_options o = {};
-    o.name = "shared";
+    o.name = own_name("shared");
     o.capacity = 8;
     serry_queue q = { 77 };
     EXPECT_EQ(serry_queue_create(&q, &o), SERRY_EINVAL);

@@ -160,7 +160,7 @@ SERRY_RANKS_TEST(Semaphore, IsTheSameByItsName, .both_ways())
     EXPECT_EQ(value_of(s), 0);
     expect_none(s);
     serry_semaphore_options o = {};
-    o.name = "the same";
+    o.name = own_name("the same");
     EXPECT_EQ(serry_semaphore_create(&out, serry_size(), &o), SERRY_EINVAL); /* not bounded */
     o.bounded = true;
     EXPECT_EQ(serry_semaphore_create(&out, serry_size() + 1, &o), SERRY_EINVAL);
@@ -512,7 +512,7 @@ SERRY_RANKS_TEST(Semaphore, GetsThePermitsOfTheEndedBack, .ranks({ 1, 2 }))
     }
 }
 
-SERRY_RANKS_TEST(Semaphore, IsDescribed, .ranks({ 1 }))
+SERRY_RANKS_TEST(Semaphore, IsDescribed, .ranks({ 1 }).in_own_world())
 {
     serry_semaphore s = make(2, false, "cups"), other = make(0);
     EXPECT_EQ(described(s.id), "semaphore cups: 2 of 2 free, held by nobody, waited for by nobody");

@@ -1,4 +1,4 @@
-// ctest: slow processors=1 timeout=180
+// ctest: slow processors=1 timeout=180 alone
 /* Signals of the program: its handlers run, a thousand times a second, and no call of serry ends,
  * fails or comes late because of that. And handlers in started processes, reached by
  * serry_process_signal, alarm and pause. */
@@ -127,7 +127,7 @@ int waits_for_a_word(const void *, size_t)
     return 6;
 }
 
-SERRY_RANKS_TEST(Signals, DoNotEndAJoin, .ranks({ 1 }).both_ways())
+SERRY_RANKS_TEST(Signals, DoNotEndAJoin, .ranks({ 1 }).in_own_world().both_ways())
 {
     serry_process p = {};
     int code = 0;
@@ -267,7 +267,7 @@ int sets_an_alarm(const void *, size_t)
     return caught;
 }
 
-SERRY_RANKS_TEST(Signals, ReachHandlersOfStartedProcesses, .ranks({ 1 }).both_ways())
+SERRY_RANKS_TEST(Signals, ReachHandlersOfStartedProcesses, .ranks({ 1 }).in_own_world().both_ways())
 {
     char word;
     int code = 0;
@@ -304,7 +304,7 @@ int pauses_for_ever(const void *, size_t)
         pause();
 }
 
-SERRY_RANKS_TEST(Signals, EndProcessesThatDoNotHandleThem, .ranks({ 1 }).both_ways())
+SERRY_RANKS_TEST(Signals, EndProcessesThatDoNotHandleThem, .ranks({ 1 }).in_own_world().both_ways())
 {
     for (bool by_hand : { false, true }) {
         for (int number : { SIGUSR2, SIGTERM, SIGKILL }) {

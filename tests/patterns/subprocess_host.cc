@@ -1,4 +1,4 @@
-// ctest: processors=1 timeout=180
+// ctest: processors=1 timeout=180 alone
 /* Subprocesses in the world of the program around them: its descriptors, signals, threads, limits,
  * forks, and its end. */
 #include "patterns/subprocess_test.h"

@@ -424,7 +424,8 @@ static void register_case(const RanksTest &t, Launch launch, Lanes lanes, int n)
     RankOptions options = t.cases.options_;
     options.launch = launch;
     std::string body = std::string(t.suite) + "." + t.name;
-    std::string name = std::string(t.name) + "/" + (launch == direct && !several_nodes(lanes) ? "direct_" : "")
+    std::string name = std::string(t.name) + "/"
+                       + (launch == direct && !several_nodes(lanes) ? "direct_" : "")
                        + lanes_name(lanes) + "_" + std::to_string(n);
     testing::RegisterTest(
         t.suite, name.c_str(), nullptr, nullptr, t.file, t.line,

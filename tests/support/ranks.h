@@ -171,10 +171,9 @@ public:
     RankOptions options_;
 };
 
-
 bool add_body(const char *name, void (*body)());
-bool add_ranks_test(const char *suite, const char *name, const char *file, int line,
-                    void (*body)(), const Cases &cases);
+bool add_ranks_test(const char *suite, const char *name, const char *file, int line, void (*body)(),
+                    const Cases &cases);
 
 } // namespace serry_test
 
@@ -186,8 +185,7 @@ bool add_ranks_test(const char *suite, const char *name, const char *file, int l
 /* A body without cases, for run_ranks and Ranks: the third argument of run_ranks is its name. */
 #define SERRY_RANKS_BODY(name)                                                                     \
     static void serry_body_##name();                                                               \
-    static const bool serry_body_added_##name =                                                    \
-        serry_test::add_body(#name, serry_body_##name);                                            \
+    static const bool serry_body_added_##name = serry_test::add_body(#name, serry_body_##name);    \
     static void serry_body_##name()
 
 /* A body and its cases. */

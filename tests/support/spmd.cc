@@ -113,11 +113,14 @@ void drain()
 {
     std::vector<char> bytes;
     serry_status status;
-    for (;;) {
+    /* Each death is told once; but where nobody else is left, that is told each time. */
+    for (int deaths = 0; deaths < 1000;) {
         serry_err e = serry_recv(SERRY_ANY, SERRY_ANY, bytes.data(), bytes.size(), &status, 0);
         if (e == SERRY_ETRUNC)
             bytes.resize(status.len);
-        else if (e != SERRY_OK && e != SERRY_EDIED)
+        else if (e == SERRY_EDIED)
+            deaths++;
+        else if (e != SERRY_OK)
             return;
     }
 }
@@ -131,16 +134,17 @@ void judge(Task &t)
     }
     if (spmd.verbose)
         fprintf(stderr, "%-7s %6.2f s  %s%s\n",
-                t.failed    ? "FAILED" :
-                t.skipped   ? "skipped" :
-                              "ok",
+                t.failed    ? "FAILED"
+                : t.skipped ? "skipped"
+                            : "ok",
                 t.seconds, t.name.c_str(), t.solo ? "  (one rank)" : "");
 }
 
-/* --limit: less, to be told sooner of those that hang. */
+/* Twice what the test has, for processors are short and others wait. --limit: less, to be told
+ * sooner of those that hang. */
 double limit_of(const Cases &c)
 {
-    return spmd.limit > 0 ? std::min(spmd.limit, c.options_.timeout) : c.options_.timeout;
+    return spmd.limit > 0 ? std::min(spmd.limit, c.options_.timeout) : 2 * c.options_.timeout;
 }
 
 void run_task(size_t index)
@@ -211,7 +215,8 @@ void choose(int size)
         for (const std::string &part : spmd.without)
             left_out |= name.find(part) != std::string::npos;
         if (wanted && !left_out && name.find(spmd.part) != std::string::npos)
-            spmd.tasks.push_back({ name, &t, t.cases.counts_ == std::vector<int>{ 1 } && size > 1 });
+            spmd.tasks.push_back(
+                { name, &t, t.cases.counts_ == std::vector<int>{ 1 } && size > 1 });
     }
 }
 
@@ -287,8 +292,8 @@ bool read_arguments(int argc, char **argv)
 std::string common_directory()
 {
     const char *given = getenv("SERRY_TEST_DIR"), *tmp = getenv("TMPDIR");
-    std::string dir = std::string(tmp && *tmp ? tmp : "/tmp") + "/serry-test-"
-                      + std::to_string(getppid());
+    std::string dir =
+        std::string(tmp && *tmp ? tmp : "/tmp") + "/serry-test-" + std::to_string(getppid());
     if (given)
         dir = given;
     std::error_code ignored;

@@ -83,10 +83,7 @@ protected:
     {
         net.arrive(SRI_AGENT, SRI_KIND_REPLY, a.head.number | (uint64_t)e << 32, "");
     }
-    void lose(int node)
-    {
-        net.arrive(SRI_AGENT, SRI_KIND_FEED, (uint64_t)node, "", SRI_FLAG_LOST);
-    }
+    void lose(int node) { net.arrive(SRI_AGENT, SRI_KIND_FEED, (uint64_t)node, "", SRI_FLAG_LOST); }
 };
 
 TEST_F(Fence, PostsOfThisNodeAreNotAcknowledged)

@@ -428,17 +428,32 @@ TEST_F(BulkMessage, WrongOnesAreIgnored)
     EXPECT_NE(log.find("rank 1 breaks the protocol"), std::string::npos) << log;
 }
 
+/* The receiver has asked and is leaving: its fate will end the send. */
 TEST_F(BulkMessage, AClearForATransferWhereThereIsNoWayIsIgnored)
 {
-    testing::internal::CaptureStderr();
     net.bulk = false;
     serry_request r;
     ASSERT_EQ(serry_isend(&r, 1, 3, whole_.data(), whole_.size()), SERRY_OK);
     bulk_clear(1, take_announce(1, 3, whole_.size()), 99);
     net.settle();
-    EXPECT_EQ(serry_cancel(&r), SERRY_OK) << "it still waits";
-    std::string log = testing::internal::GetCapturedStderr();
-    EXPECT_NE(log.find("rank 1 breaks the protocol"), std::string::npos) << log;
+    EXPECT_EQ(serry_wait(&r, nullptr, SERRY_NOWAIT), SERRY_ETIMEDOUT);
+    net.fate(1, SRI_FATE_LEFT, 0);
+    EXPECT_EQ(serry_wait(&r, nullptr, SERRY_FOREVER), SERRY_EDIED);
+}
+
+/* As the one above: it is not taken back when it could not be begun again. */
+TEST_F(BulkMessage, OfASenderThatIsLeavingIsNotTakenBack)
+{
+    receive_out_of_time(1, 3, 42);
+    net.bulk = false;
+    net.when_asleep([&] {
+        ASSERT_EQ(net.bulks.size(), 1u);
+        EXPECT_NE(net.bulks[0].into, buf);
+        net.bulk_end(1, whole_);
+        net.fate(1, SRI_FATE_LEFT, 0);
+    });
+    ASSERT_EQ(recv(1, 3), SERRY_OK);
+    EXPECT_EQ(got(), whole_);
 }
 
 } // namespace

@@ -391,17 +391,18 @@ TEST_F(LinkTcpJoin, GarbageAtEveryStepOfJoiningHarmsNobody)
 TEST_F(LinkTcpJoin, WithoutDescriptorsForStrangersItGoesOnOnceThereAreSome)
 {
     World w(2);
-    Opened zero;
+    std::vector<int> strangers;
+    for (int i = 0; i < 30; i++)
+        strangers.push_back(w.dial(0));
     /* In a process of its own: the limit holds for all. */
     Child child([&] {
-        std::vector<int> strangers;
-        for (int i = 0; i < 30; i++)
-            strangers.push_back(w.dial(0));
         rlimit few = { static_cast<rlim_t>(strangers.back() + 8), 4096 };
         setrlimit(RLIMIT_NOFILE, &few);
         Opened o = w.open(0);
         _exit(o.err == SERRY_OK ? 0 : 1);
     });
+    for (int fd : strangers)
+        close(fd); /* the other process has them, too */
     close(w.take_listener(0));
     Opened one = w.open(1);
     EXPECT_EQ(one.err, SERRY_OK) << one.detail;

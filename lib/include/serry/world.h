@@ -38,11 +38,12 @@ extern "C" {
 #define SERRY_NOWAIT 0.0
 
 /* Joins the world. Comes first in main, before threads are started and before MPI_Init. Started
- * directly, the program becomes rank 0 of a world of one that can grow (or of SERRY_NP ranks);
- * under a launcher it becomes the rank it was launched as. argc and argv are reserved for a
- * launcher's own arguments and may be NULL; they are not changed today.
- * Blocks until the node's agent has answered. Errors: SERRY_ESTATE (called twice, or in a started
- * process), SERRY_EINVAL (an option in the environment), SERRY_ELIMIT, SERRY_ESYS, SERRY_EDIED. */
+ * directly, the program becomes rank 0 of a world of one that can grow (or of SERRY_NP ranks, on
+ * SERRY_NODES nodes); under serry run, mpirun or srun it becomes the rank it was launched as. argc
+ * and argv are reserved for a launcher's own arguments and may be NULL; they are not changed today.
+ * Blocks until the node's agent has answered, and under an MPI launcher until all ranks have called
+ * it. Errors: SERRY_ESTATE (called twice, or in a started process), SERRY_EINVAL (an option in the
+ * environment, a launcher that does not go with the MPI), SERRY_ELIMIT, SERRY_ESYS, SERRY_EDIED. */
 SERRY_API SERRY_WARN_UNUSED serry_err serry_init(int *argc, char ***argv);
 
 /* Leaves the world. Joins the started processes of this rank that are not daemons, ends the

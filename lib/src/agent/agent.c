@@ -17,7 +17,7 @@
 #define AGENT_YIELD_LEAST SRI_US(5)
 #define AGENT_LOOK_EVERY 256 /* rounds of polling between two looks at descriptors */
 
-#define AGENT_FAR_EVERY 8    /* busy rounds of polling between two looks at the links */
+#define AGENT_FAR_EVERY 16   /* rounds of polling between two looks at the links, unless idle */
 
 #define MAX_MESSAGE_DEFAULT (UINT64_C(4) << 30)
 
@@ -365,7 +365,7 @@ static bool agent_round(sri_agent *a)
         any |= agent_push(a);
     if (__builtin_expect(a->orders != NULL, 0))
         any |= agent_push_orders(a);
-    if (__builtin_expect(a->links != NULL, 0) && (!any || ++a->far_rounds >= AGENT_FAR_EVERY))
+    if (__builtin_expect(a->links != NULL, 0) && ++a->far_rounds >= AGENT_FAR_EVERY)
         any |= far_poll(a);
     return any;
 }
@@ -459,7 +459,10 @@ void sri_agent_run(sri_agent *a)
         if (idle_since == 0)
             idle_since = now;
         if (now - idle_since < patience) {
-            sched_yield();
+            if (a->links && far_poll(a))
+                idle_since = 0;
+            else
+                sched_yield();
             continue;
         }
         agent_sleep(a);

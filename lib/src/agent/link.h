@@ -59,7 +59,7 @@ typedef struct sri_link_sink {
 typedef struct sri_links sri_links;
 
 typedef struct sri_links_ops {
-    const char *name; /* "tcp", "mpi" */
+    const char *name; /* "tcp", "transport" */
     /* Sends a frame to a node, or keeps a copy and sends it later, in order. A lost node gets
      * nothing. False: no memory to keep it; the link is then lost, and .poll says so. */
     bool (*send)(sri_links *l, int node, const sri_link_frame *f);
@@ -71,7 +71,8 @@ typedef struct sri_links_ops {
     sri_ns (*deadline)(sri_links *l);
     /* Bytes kept for a node, not yet taken by the network. */
     size_t (*backlog)(sri_links *l, int node);
-    /* Says goodbye to every node: the end of the links after it is no failure. */
+    /* Says goodbye to every node: the end of the links after it is no failure. Nothing that is sent
+     * after it need arrive. */
     void (*bye)(sri_links *l);
     /* Closes and frees. What was kept goes out first if that takes at most a second. */
     void (*close)(sri_links *l);
@@ -97,7 +98,9 @@ serry_err sri_links_tcp_listen(const char *interface, int *fd, char address[SRI_
 /* Connects every pair of nodes: who comes second dials. Each side proves by HMAC-SHA-256 over the
  * other's random challenge that it has the key, which never travels; who does not is dropped, and
  * dialling goes on to be heard from others. Takes the listener, even on failure. Blocks until all are
- * connected, or the deadline: SERRY_ETIMEDOUT names the nodes that are missing. heartbeat: seconds of
+ * connected, or the deadline: SERRY_ETIMEDOUT names the nodes that are missing; SERRY_EDIED: one that
+ * was connected has ended meanwhile; SERRY_EINVAL: another version or number of nodes, or a number that
+ * two have. heartbeat: seconds of
  * silence after which a host counts as lost (0: never); when idle a link says a word every third of it. */
 serry_err sri_links_tcp_open(sri_links **l, int listener, int node, int nodes,
                              const char (*addresses)[SRI_LINK_ADDRESS],

@@ -1,7 +1,7 @@
 /* core/collective.h: one collective call under way, and the algorithms. collective.c has the public
- * calls; collective_move.c and collective_reduce.c what they run, collective_tree.c who tells whom. All
- * with the core entered and arguments checked; every rank of the launched world calls the same one. A
- * call that fails here is made known to the others, so that none of them waits for ever.
+ * calls; collective_move.c and collective_reduce.c what they run, collective_tree.c who tells whom.
+ * All with the core entered and arguments checked; every rank of the launched world calls the same
+ * one. A call that fails here is made known to the others, so that none of them waits for ever.
  */
 #ifndef SRI_CORE_COLLECTIVE_H
 #define SRI_CORE_COLLECTIVE_H

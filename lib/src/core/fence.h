@@ -24,14 +24,16 @@ extern "C" {
 extern uint32_t sri_service_unsettled; /* posts not acknowledged */
 extern uint64_t sri_service_posted;    /* of all there ever were */
 
+extern uint64_t sri_service_answers;   /* of homes, that have come: news that may have been waited for */
+
 /* Have all been acknowledged that had been posted when .posted was `mark`? */
 static inline bool sri_fence_open(uint64_t mark)
 {
     return sri_service_posted - sri_service_unsettled >= mark;
 }
 
-/* Waits until all that has been posted so far is settled. It is at the deadline, or when the home is
- * lost. A deadline of 0 waits too: agents answer at once, whatever members do. */
+/* Waits until all that has been posted so far is settled. It is at the deadline, or when the home
+ * is lost. A deadline of 0 waits too: agents answer at once, whatever members do. */
 void sri_fence_wait(sri_ns deadline);
 
 /* ---- for core/service.c ---- */

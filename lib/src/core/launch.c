@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #define LAUNCH_RANKS_MAX 4094
-#define LAUNCH_LINKS_WITHIN SRI_MS(30000)
+#define LAUNCH_LINKS_WITHIN(nodes) (SRI_MS(10000) + (nodes)*SRI_MS(50)) /* for agents to meet */
 #define LAUNCH_MOMENT SRI_MS(2000) /* for those who are told that there will be no world */
 
 /* What is made before anybody is forked. */
@@ -161,7 +161,7 @@ static serry_err launch_links(launch *l, int node, sri_agent_options *o)
     l->listeners[node] = -1;
     return sri_links_tcp_open(&o->links, listener, node, l->nodes,
                               (const char (*)[SRI_LINK_ADDRESS])l->addresses, l->key, heartbeat,
-                              sri_now() + LAUNCH_LINKS_WITHIN);
+                              sri_now() + LAUNCH_LINKS_WITHIN(l->nodes));
 }
 
 /* parent: the process that has forked this one; 0: somebody in between has. */

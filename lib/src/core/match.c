@@ -202,10 +202,11 @@ static void match_attach(sri_incoming *in, sri_request *r)
     r->place = SRI_PLACE_ARRIVING;
 }
 
-static bool match_no_memory(sri_incoming *in, sri_request *r)
+/* It stays where it is; this receive cannot have it. */
+static bool match_refuse(sri_incoming *in, sri_request *r, serry_err e)
 {
     match_queue(in);
-    return sri_request_complete(r, SERRY_ENOMEM);
+    return sri_request_complete(r, e);
 }
 
 static bool match_arriving(sri_incoming *in, sri_request *r)
@@ -219,12 +220,14 @@ static bool match_arriving(sri_incoming *in, sri_request *r)
 static bool match_ask(sri_incoming *in, sri_request *r)
 {
     sri_peer *p = in->peer;
-    if (in->bulk == SRI_BULK_STANDS) /* asked for before */
-        return sri_bulk_receive(in, r->buf.into, SRI_BULK_DIRECT) ? match_arriving(in, r)
-                                                                  : match_no_memory(in, r);
+    if (in->bulk == SRI_BULK_STANDS) { /* asked for before */
+        if (sri_bulk_receive(in, r->buf.into, SRI_BULK_DIRECT))
+            return match_arriving(in, r);
+        return match_refuse(in, r, sri_bulk_to(p) ? SERRY_ENOMEM : SERRY_EDIED);
+    }
     in->token = sri_ids_take(&sri_match.incomings, in);
     if (in->token == 0)
-        return match_no_memory(in, r);
+        return match_refuse(in, r, SERRY_ENOMEM);
     bool bulk = sri_bulk_to(p) && sri_bulk_receive(in, r->buf.into, SRI_BULK_DIRECT);
     match_arriving(in, r);
     SERRY_IGNORE(
@@ -235,7 +238,8 @@ static bool match_ask(sri_incoming *in, sri_request *r)
 /* A message that another receive gave back half-way goes on with this one. */
 static bool match_resume(sri_incoming *in, sri_request *r)
 {
-    if (in->bulk && sri_bulk_back(in))
+    bool stands = in->bulk == SRI_BULK_STANDS;
+    if (stands || (in->bulk && sri_bulk_to(in->peer) && sri_bulk_back(in)))
         return match_ask(in, r); /* straight into the buffer, then */
     if (in->bulk)
         return match_arriving(in, r); /* all at once, at the end */

@@ -267,6 +267,7 @@ static serry_err message_attach(serry_request *rs, size_t n, sri_gate *gate, siz
 static serry_err message_harvest(serry_request *r, serry_status *status)
 {
     sri_request *q = sri_request_find(r->id);
+    sri_match.order++; /* it may have been posted long ago: this is when its news is heard */
     serry_err e = message_received(q, status);
     sri_request_release(r->id);
     r->id = 0;

@@ -243,10 +243,12 @@ bool sri_output_clear(sri_peer *p, const sri_arrival *a)
     if (!r)
         return false; /* taken back: it has crossed the withdrawal */
     bool bulk = (a->flags & SRI_CLEAR_BULK) != 0;
-    if (r->peer != p->rank || r->place != SRI_PLACE_ANNOUNCED || (bulk && !sri_bulk_to(p))) {
-        sri_match_bad(p, "a clear for what was not announced, or in a way there is not");
+    if (r->peer != p->rank || r->place != SRI_PLACE_ANNOUNCED) {
+        sri_match_bad(p, "a clear for what was not announced");
         return false;
     }
+    if (bulk && !sri_bulk_to(p))
+        return false; /* it has left since; its fate ends the send */
     sri_ids_release(&sri_match.sends, r->token);
     r->token = 0;
     r->remote = theirs;

@@ -51,6 +51,8 @@ static struct {
     uint32_t idle_count;
     sri_buffer feed; /* the first pieces of a feed; one chain at a time */
     bool feed_lost;  /* there was no memory for them */
+    bool any_lost;   /* of the nodes below */
+    bool lost[SRI_NODES_MAX]; /* with their agents */
 } service;
 
 /* ---- homes ---- */
@@ -61,6 +63,13 @@ static int service_home(uint64_t object)
     int home = (int)sri_handle_home(object);
     return object == SRI_SERVICE_AGENT || home >= sri_world.places.nodes ? sri_world.places.node
                                                                          : home;
+}
+
+static serry_err service_check_home(uint64_t object)
+{
+    if (__builtin_expect(!service.any_lost, 1) || !service.lost[service_home(object)])
+        return SERRY_OK;
+    return sri_fail(SERRY_EDIED, "node %d is lost", service_home(object));
 }
 
 /* Of a post that is acknowledged. */
@@ -186,6 +195,7 @@ static void service_put(uint64_t object, sri_request_head head, const void *args
 serry_err sri_service_post(uint64_t object, uint16_t op, const void *args, size_t args_len,
                            const void *body, size_t len)
 {
+    SRI_TRY(service_check_home(object));
     service_run r = { .object = object, .head.op = op, .args = args, .args_len = args_len,
                       .body = body, .len = len, .fd = -1,
                       .urgent = object == SRI_SERVICE_AGENT }; /* it tells of an abort */
@@ -196,6 +206,7 @@ serry_err sri_service_post(uint64_t object, uint16_t op, const void *args, size_
 serry_err sri_service_post_soon(uint64_t object, uint16_t op, const void *args, size_t args_len,
                                 const void *body, size_t len)
 {
+    SRI_TRY(service_check_home(object));
     service_run now = { .object = object, .head = { .op = op }, .args = args,
                         .args_len = args_len, .body = body, .len = len, .fd = -1 };
     service_run *r = malloc(sizeof *r + args_len + len); /* before it begins: it goes whole */
@@ -323,6 +334,7 @@ static serry_err service_begin(uint64_t object, uint16_t op, uint16_t flags, con
                                uint32_t *number)
 {
     uint32_t n = 0;
+    SRI_TRY(service_check_home(object));
     SRI_TRY(service_open(object, &n));
     sri_request_head head = { .number = n, .op = op, .flags = flags };
     service_put(object, head, args, args_len, body, len, fd);
@@ -434,6 +446,7 @@ static bool service_deliver_reply(const sri_arrival *a)
         sri_fence_ack((uint32_t)a->aux);
         return sri_service_unsettled != 0; /* else what was held back goes on */
     }
+    sri_service_answers++;
     service_call *c = service_find((uint32_t)a->aux);
     int fd = a->fd;
     if (!c || c->done) {
@@ -468,6 +481,9 @@ static bool service_lose(int node)
 {
     char text[64];
     int len = snprintf(text, sizeof text, "node %d is lost", node);
+    if (node < 0 || node >= SRI_NODES_MAX || node == sri_world.places.node)
+        return true;
+    service.any_lost = service.lost[node] = true;
     sri_fence_lost(node);
     for (uint32_t i = 0; i < service.count; i++) {
         service_call *c = service.calls[i];

@@ -113,6 +113,10 @@ static inline void wait_let_in(bool yield)
             sri_cpu_relax();
         return;
     }
+    if (!yield && atomic_load_explicit(&waiting.queue, memory_order_relaxed) == 0) {
+        sri_cpu_relax(); /* nobody wants it; who will, says so there before it blocks */
+        return;
+    }
     sri_unlock();
     if (yield || atomic_load_explicit(&waiting.queue, memory_order_relaxed) != 0)
         sched_yield();

@@ -1,6 +1,6 @@
-/* core/wait.h: waiting. A few spins, then yields for up to 200 us, then sleep, again and again until
- * there is news. One thread polls the transport and sleeps at its doorbell; the others of the process
- * sleep at a word of their own and take over when it leaves. */
+/* core/wait.h: waiting. A few spins, then yields for up to 200 us, then sleep, again and again
+ * until there is news. One thread polls the transport and sleeps at its doorbell; the others of the
+ * process sleep at a word of their own and take over when it leaves. */
 #ifndef SRI_CORE_WAIT_H
 #define SRI_CORE_WAIT_H
 

@@ -31,6 +31,7 @@ static struct {
     bool alone;
     bool set_aside;
     bool prepared;
+    bool attached; /* MPI is the program's */
     /* While joining. */
     int n;  /* processes */
     int me; /* among them */
@@ -180,6 +181,15 @@ static serry_err far_open_links(sri_transport **t, const sri_sink *sink, void *c
     return code == 0 ? SERRY_OK : far_fail(&why);
 }
 
+/* MPICH over TCP may wait for ever in its end for one that is there already and does not listen any
+ * more: they go there together. */
+static void far_gather_to_end(void)
+{
+    sri_mpi_text why;
+    if (!far.attached)
+        far.plugin->barrier(&why);
+}
+
 /* This process is the agent of its node until the world has ended. */
 SERRY_NORETURN static void far_serve(sri_muster *m, const uint8_t key[SRI_LINK_KEY])
 {
@@ -196,6 +206,8 @@ SERRY_NORETURN static void far_serve(sri_muster *m, const uint8_t key[SRI_LINK_K
         e = sri_links_over(&links, far_open_links, m, node, m->nodes);
     bool orderly = sri_host_serve(&s, &far.door, far.door_fd, links, e);
     sri_setup_fini(&s);
+    if (orderly)
+        far_gather_to_end();
     far.plugin->end(orderly);
     exit(orderly ? 0 : 70);
 }
@@ -353,6 +365,8 @@ void sri_far_end(int lost)
     sri_host_reap(&far.host);
     if (!far.plugin)
         return;
+    if (lost < 0)
+        far_gather_to_end();
     if (lost >= 0 && sri_world.rank == (lost == 0 ? 1 : 0))
         sri_log(SRI_LOG_ERROR, "rank %d was lost: MPI is left as it is, without MPI_Finalize, which "
                                "would wait for it", lost);
@@ -434,5 +448,6 @@ serry_err serry_attach_f(int comm, serry_attach_state state)
     if (plugin->attach(comm, &why) != 0)
         return sri_fail_text(SERRY_ESTATE, why.text);
     far.plugin = plugin;
+    far.attached = true;
     return far_join(true);
 }

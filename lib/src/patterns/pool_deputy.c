@@ -36,7 +36,7 @@ static int deputy_main(const void *bytes, size_t len)
 static serry_err deputy_start(uint64_t pool, uint32_t ask, sri_agent_started *started)
 {
     deputy_arg arg = { .pool = pool, .principal = sri_world.rank, .ask = ask };
-    sri_agent_start start = { .daemon = 1, .by_agent = 1 };
+    sri_agent_start start = { .daemon = 1, .by_agent = 1, .node = sri_world.places.node };
     sri_reply reply = { 0 };
     SRI_TRY(sri_fnref_of((sri_any_fn)deputy_main, &start.fn));
     SRI_TRY(sri_lend_streams());

@@ -2,6 +2,8 @@
 #include <serry/queue.h>
 
 #include "base/point.h"
+#include "core/fence.h"
+#include "core/match.h"
 #include "core/service.h"
 #include "core/wait.h"
 #include "patterns/queue_local.h"
@@ -34,10 +36,17 @@ static bool queue_credit_changed(void *ctx)
            || l->local.destroyed;
 }
 
+/* The news that a queue on another node is closed or destroyed may come later than a message of one who
+ * knows. Whoever has heard anything of others since the home last answered therefore asks. */
+static uint64_t queue_heard(void)
+{
+    return sri_match.order + sri_service_answers;
+}
+
 /* SERRY_OK: *posted says whether the item may be posted, now. */
 static serry_err queue_may_post(queue_local *l, bool *posted)
 {
-    *posted = l->capacity == 0;
+    *posted = l->capacity == 0 && (!l->far || l->heard == queue_heard());
     if (!l->credit) {
         sri_progress(); /* a close is told by a message */
     } else {
@@ -72,6 +81,7 @@ static serry_err queue_put_entered(queue_local *l, const void *item, size_t len,
     if (!posted) {
         serry_err e = sri_service_call(l->local.id, QUEUE_OP_PUT, NULL, 0, item, len, NULL, deadline);
         l->credited = l->credit && e == SERRY_OK;
+        l->heard = queue_heard();
         return e;
     }
     SRI_POINT(21);
@@ -136,7 +146,9 @@ static serry_err queue_take(queue_local *l, void *item, size_t cap, size_t *len,
         *got = true;
         if (len)
             *len = n;
-        return tell ? sri_service_post(l->local.id, QUEUE_OP_TAKEN, NULL, 0, NULL, 0) : SERRY_OK;
+        if (tell) /* taken it is, also if its home is lost by now */
+            SERRY_IGNORE(sri_service_post(l->local.id, QUEUE_OP_TAKEN, NULL, 0, NULL, 0));
+        return SERRY_OK;
     }
     return SERRY_OK;
 }

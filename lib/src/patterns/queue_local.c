@@ -1,6 +1,7 @@
 /* patterns/queue_local.c: queues as a member knows them. */
 #include "patterns/queue_local.h"
 
+#include "agent/handle.h"
 #include "core/service.h"
 
 #include <stdatomic.h>
@@ -28,6 +29,7 @@ static serry_err local_open(queue_local *l, int role)
     l->closed |= out.closed;
     if (role == QUEUE_WRITER && !l->writes) {
         l->credit = cell;
+        l->far = sri_handle_home(l->local.id) != (unsigned)sri_world.places.node;
         l->writes = true;
     } else if (role == QUEUE_READER && !l->reads) {
         l->shared = out.shared;

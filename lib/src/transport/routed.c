@@ -190,6 +190,9 @@ static bool routed_present(sri_transport *t, int peer)
     if (routed_is_near(r, peer))
         return r->near->ops->present(r->near, peer);
     routed_peer *p = routed_known(r, peer);
+    /* Of a started process more may be on its way until its fate is told: nobody is alone before. */
+    if (p && p != &routed_dead && p->is_ending && peer >= r->transport.size)
+        return true;
     if (p == &routed_dead || (p && (p->left != ROUTED_HERE || p->end)))
         return false;
     if (peer < r->transport.size)

@@ -1,5 +1,5 @@
-/* transport/routed.h: one transport over several: members of this node are reached by its own lanes,
- * launched ranks of other nodes by a far transport (MPI) if there is one, and everybody else
+/* transport/routed.h: one transport over several: members of this node are reached by its own
+ * lanes, launched ranks of other nodes by a far transport (MPI) if there is one, and everybody else
  * through the agents, in frames of kind SRI_KIND_ROUTE. Which way a pair takes depends only on who
  * they are, so that their frames cannot overtake each other. In a world of one node it is not used.
  */
@@ -15,8 +15,9 @@
 extern "C" {
 #endif
 
-/* A frame between a member and its agent that belongs to a member of another node. The agent looks at
- * nothing but the rank: who it is for on the way there, who it comes from on the way back. */
+/* A frame between a member and its agent that belongs to a member of another node. The agent looks
+ * at nothing but the rank: who it is for on the way there, who it comes from on the way back. One
+ * for a member of the agent's own node comes back to it, behind all the agent had for it. */
 typedef struct sri_route {
     int rank;
     uint8_t kind; /* of the frame inside; 0: none, only its head counts */

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* Where no lifeline ends the process with its agent, a sleeper looks after it now and then. */
@@ -135,7 +136,10 @@ static bool member_present(sri_transport *t, int peer)
         return !s->agent_gone;
     if (peer < 0 || (uint32_t)peer >= SRI_RANKS)
         return false;
-    return (atomic_load(&s->segment.ranks[peer]) & 0xff) == SRI_RANK_SEATED;
+    unsigned state = atomic_load(&s->segment.ranks[peer]) & 0xff;
+    /* Its fate may stand in the log and not be told yet, nor what it sent before be delivered. */
+    return state == SRI_RANK_SEATED
+           || (state != SRI_RANK_NONE && atomic_load(&s->segment.header->log_count) != s->log_at);
 }
 
 static int member_members(sri_transport *t)
@@ -171,6 +175,8 @@ static void member_close(sri_transport *t, bool inherited)
     /* Nothing shared is touched either way: the agent frees what was ours. */
     sri_lifeline_close(&s->lifeline, inherited);
     sri_segment_close(&s->segment);
+    if (!inherited) /* a forked copy may hold it open for longer */
+        shutdown(s->socket, SHUT_RDWR);
     sri_close(&s->socket);
     sri_close(&s->bell);
     sri_shm_fini(s);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define SOCKET_BATCH 64
@@ -388,6 +389,8 @@ static void socket_close(sri_transport *t, bool inherited)
     sri_lifeline_close(&s->lifeline, inherited);
     for (uint32_t i = 0; i < s->ranks; i++)
         sri_close(&s->peers[i].fd);
+    if (!inherited) /* a forked copy may hold it open for longer */
+        shutdown(s->control, SHUT_RDWR);
     sri_close(&s->control);
     sri_close(&s->epoll);
     sri_close(&s->waker);

@@ -21,6 +21,7 @@
 #define FAR_TAG_BITS 15 /* that MPI promises */
 #define FAR_SMALL 256u  /* bytes in a small slot for sending */
 #define FAR_BATCH 32    /* frames in one poll */
+#define FAR_LOOKS 3     /* at the head in one poll that finds nothing */
 #define FAR_LOOK 16u    /* quiet polls between two looks behind the head */
 #define FAR_TESTS 4     /* requests that may be incomplete, looked at in one poll */
 #define FAR_SLEEP SRI_US(50)
@@ -397,6 +398,9 @@ static bool far_poll(sri_transport *t)
         int done = 0;
         MPI_Status status;
         int e = MPI_Test(&s->request, &done, &status);
+        /* A few looks more: between two polls there is much that is not MPI. */
+        for (int n = 1; n < FAR_LOOKS && i == 0 && !done && e == MPI_SUCCESS; n++)
+            e = MPI_Test(&s->request, &done, &status);
         if (__builtin_expect(e != MPI_SUCCESS, 0)) {
             far_forget_head(m);
             far_broken(m, s, &status);
