@@ -3,7 +3,8 @@
 build_packages="build-essential cmake ninja-build pkg-config uthash-dev libpng-dev"
 test_packages="$build_packages libgtest-dev strace"
 # Launchers: without them what runs under them is skipped.
-launcher_packages="openmpi-bin libopenmpi-dev mpich libmpich-dev iproute2 slurm-wlm munge"
+launcher_packages="openmpi-bin libopenmpi-dev mpich libmpich-dev"
+hosts_packages="iproute2 slurm-wlm munge"
 
 # missing_packages NAME...: those that are not there, into $missing.
 missing_packages() {

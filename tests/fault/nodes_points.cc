@@ -1,4 +1,4 @@
-// ctest: slow nodes timeout=300
+// ctest: slow nodes own timeout=300
 /* Members that die at each point of their steps at objects whose home may be on another node, while
  * near and far ones step there too. */
 #include "base/point.h"

@@ -322,7 +322,7 @@ serry_err make_each(const serry_shared_options *o, int kind)
     return e;
 }
 
-SERRY_RANKS_TEST(SharedBadInput, NamesAndNodesThatCannotBe, .ranks({ 1 }))
+SERRY_RANKS_TEST(SharedBadInput, NamesAndNodesThatCannotBe, .ranks({ 1 }).in_own_world())
 {
     std::string too_long(64, 'n');
     for (int kind = 0; kind < 4; kind++) {

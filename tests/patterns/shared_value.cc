@@ -474,7 +474,7 @@ SERRY_RANKS_TEST(Array, ThreadsOfAProcessMixTheirSlices, .ranks({ 1 }).timeout(6
         EXPECT_TRUE(slice<int32_t>(a, t * n, n) == std::vector<int32_t>(n, 3 * ((int32_t)t + 1)));
 }
 
-SERRY_RANKS_TEST(Value, DescribesItself, .ranks({ 1 }))
+SERRY_RANKS_TEST(Value, DescribesItself, .ranks({ 1 }).in_own_world())
 {
     char text[200];
     int32_t x = -5;
