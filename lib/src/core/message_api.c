@@ -35,7 +35,10 @@ static serry_err api_ask(int rank)
         e = sri_fail(SERRY_EINTERNAL, "the answer about a process has %zu bytes", reply.len);
     if (e == SERRY_OK) {
         memcpy(&info, reply.bytes, sizeof info);
-        if (!info.alive)
+        /* What it had sent before it ended has come by now, and can still be received. */
+        while (!info.alive && !sri_peer_known(rank) && sri_progress())
+            ;
+        if (!info.alive && !sri_peer_known(rank))
             e = sri_fail(SERRY_EDIED, "rank %d had ended before", rank);
         else if (!sri_peer_of(rank))
             e = sri_fail(SERRY_ENOMEM, "no memory for rank %d", rank);

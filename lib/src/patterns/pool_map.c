@@ -139,6 +139,7 @@ static void map_late(sri_map *m)
     strncpy(text, serry_err_detail(), sizeof text - 1);
     text[sizeof text - 1] = '\0';
     sri_pool_give_up(c);
+    sri_pool_settle(m->pool->id); /* whoever is told of it finds nobody beginning anything more */
     free(c->text);
     c->text = NULL;
     c->err = SERRY_OK;
