@@ -103,6 +103,10 @@ static serry_err lock_linger(lock_local *l, uint64_t thread, sri_ns deadline)
         sri_unlock();
         sched_yield();
         sri_lock();
+        /* Another thread has said that this process leaves: a word that is taken now would be
+         * nobody's business at the home. It is asked instead. */
+        if (sri_world.finalizing)
+            return SERRY_ETIMEDOUT;
     }
 }
 
