@@ -9,7 +9,7 @@
 #include "core/core.h"
 extern "C" {
 #include "core/member.h"
-#include "core/plugin.h"
+#include "start/plugin.h"
 }
 
 #include <functional>

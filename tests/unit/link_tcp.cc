@@ -264,7 +264,7 @@ TEST_F(LinkTcp, WhoWasAwayHimselfReadsBeforeHeHoldsAnotherForSilent)
     ASSERT_EQ(zero.err, SERRY_OK) << zero.detail;
     Node away;
     away.listen_to(zero.links);
-    link_tcp_head alive = {};
+    link_head alive = {};
     alive.mark = LINK_TCP_WORD;
     alive.op = LINK_TCP_ALIVE;
     write_bytes(fd, &alive, sizeof alive);
@@ -375,7 +375,7 @@ protected:
     }
     static std::string frame(uint64_t announced, const std::string &bytes)
     {
-        link_tcp_head head = {};
+        link_head head = {};
         head.mark = LINK_TCP_FRAME;
         head.kind = 1;
         head.len = announced;
@@ -422,7 +422,7 @@ TEST_F(LinkTcpNonsense, AFrameThatComesByteByByteIsWhole)
 
 TEST_F(LinkTcpNonsense, AnUnknownWordEndsThatLink)
 {
-    link_tcp_head head = {};
+    link_head head = {};
     head.mark = LINK_TCP_WORD;
     head.op = 99;
     write_bytes(fd[0], &head, sizeof head);

@@ -345,7 +345,7 @@ TEST_F(LinkTcpJoin, WhoIsLinkedEarlyMaySendToWhoIsNot)
     Handshake h;
     int fd = w.dial(0);
     ASSERT_TRUE(h.through(fd, 1, 0, 3, w.key));
-    link_tcp_head head = {};
+    link_head head = {};
     head.mark = LINK_TCP_FRAME;
     head.len = 16;
     std::string text = pattern(16, 1);

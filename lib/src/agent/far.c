@@ -247,7 +247,8 @@ static void far_deliver(void *ctx, const sri_link_arrival *f)
         far_take_request(a, f);
         break;
     case SRI_FAR_MEMBER:
-        far_to_member(a, f);
+        if (f->op == SRI_KIND_REPLY || f->op == SRI_KIND_FEED)
+            far_to_member(a, f);
         break;
     case SRI_FAR_ROUTE:
         far_route_to(a, f->source, f->dest, sri_route_unpack(f->aux), f->bytes, f->len);
@@ -260,7 +261,7 @@ static void far_deliver(void *ctx, const sri_link_arrival *f)
         far_look_admitted(a);
         break;
     case SRI_FAR_FATE:
-        if (m && m->far && m->node == f->node)
+        if (m && m->far && m->node == f->node && f->op >= SRI_FATE_LEFT && f->op <= SRI_FATE_ENDED)
             far_fate(a, m, (sri_fate)f->op, (int)(int64_t)f->aux);
         break;
     case SRI_FAR_ABORT:

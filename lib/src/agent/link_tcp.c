@@ -34,14 +34,7 @@ static bool tcp_send(sri_links *l, int node, const sri_link_frame *f)
     link_tcp_peer *p = tcp_peer(t, node);
     if (!p || p->failed)
         return true;
-    link_tcp_head head = { .len = (uint64_t)f->head_len + f->body_len,
-                           .mark = LINK_TCP_FRAME,
-                           .kind = f->kind,
-                           .flags = f->flags,
-                           .op = f->op,
-                           .source = f->source,
-                           .dest = f->dest,
-                           .aux = f->aux };
+    link_head head = link_head_of(LINK_TCP_FRAME, f);
     return link_tcp_write(t, node, &head, f);
 }
 

@@ -9,32 +9,16 @@
 #ifndef SRI_LINK_TCP_H
 #define SRI_LINK_TCP_H
 
-#include "agent/link.h"
+#include "agent/link_head.h"
 #include "base/buffer.h"
 
-#include <assert.h>
 #include <sys/socket.h>
 
-#define LINK_TCP_FRAME_MAX ((UINT64_C(1) << 46) + 65536) /* the longest message there may be */
 #define LINK_TCP_BUFFER ((size_t)128 << 10)              /* read at once; holds some whole frames */
 #define LINK_TCP_JOINED ((size_t)4 << 10) /* frames up to this length go together if they can */
 #define LINK_TCP_SHORT ((size_t)32 << 10) /* on the wire; longer ones are gathered apart */
 
-/* Before each frame, in the order of bytes that all nodes were found to have in common. Frames are
- * padded to 16 bytes, so that each lies aligned where it was read to. */
-typedef struct link_tcp_head {
-    uint64_t len; /* of what follows, without the padding */
-    uint32_t mark;
-    uint8_t kind;
-    uint8_t flags;
-    uint16_t op;
-    int32_t source;
-    int32_t dest;
-    uint64_t aux;
-} link_tcp_head;
-
-static_assert(sizeof(link_tcp_head) == 32, "as on the wire");
-
+/* Frames are padded to 16 bytes, so that each lies aligned where it was read to. */
 enum { LINK_TCP_FRAME = 0x53524C46, LINK_TCP_WORD = 0x53524C57 }; /* .mark */
 enum { LINK_TCP_ALIVE = 1, LINK_TCP_BYE };                        /* .op of a word */
 
@@ -58,7 +42,7 @@ typedef struct link_tcp_peer {
     bool bye;        /* it has said goodbye */
     bool want_out;   /* EPOLLOUT is asked for */
     bool long_frame; /* in is the inside of one, whose head is .head */
-    link_tcp_head head;
+    link_head head;
     sri_buffer in; /* the beginning of a frame */
     link_tcp_chunk *out;
     link_tcp_chunk **out_end;
@@ -92,7 +76,7 @@ void link_tcp_free(link_tcp *t);
 void link_tcp_watch(link_tcp *t, int node, uint32_t events);
 /* Writes, and keeps what is not taken; the second short frame of a round of polling and those
  * behind it are kept to go together. False: no memory, and the peer has failed. */
-bool link_tcp_write(link_tcp *t, int node, const link_tcp_head *head, const sri_link_frame *f);
+bool link_tcp_write(link_tcp *t, int node, const link_head *head, const sri_link_frame *f);
 void link_tcp_say(link_tcp *t, int node, uint16_t word);
 /* Writes what was kept; true if anything went. */
 bool link_tcp_flush(link_tcp *t, int node);

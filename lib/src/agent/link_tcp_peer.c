@@ -143,7 +143,7 @@ static struct iovec peer_iov(const void *bytes, size_t len)
     return (struct iovec){ (void *)(uintptr_t)bytes, len };
 }
 
-bool link_tcp_write(link_tcp *t, int node, const link_tcp_head *head, const sri_link_frame *f)
+bool link_tcp_write(link_tcp *t, int node, const link_head *head, const sri_link_frame *f)
 {
     static const uint8_t zeros[16];
     link_tcp_peer *p = &t->peers[node];
@@ -184,7 +184,7 @@ bool link_tcp_write(link_tcp *t, int node, const link_tcp_head *head, const sri_
 
 void link_tcp_say(link_tcp *t, int node, uint16_t word)
 {
-    link_tcp_head head = { .mark = LINK_TCP_WORD, .op = word };
+    link_head head = { .mark = LINK_TCP_WORD, .op = word };
     link_tcp_write(t, node, &head, NULL);
 }
 
@@ -228,32 +228,23 @@ bool link_tcp_flush(link_tcp *t, int node)
 
 /* ---- in ---- */
 
-static const char *peer_check(const link_tcp_head *h)
+static const char *peer_check(const link_head *h)
 {
     if (h->mark == LINK_TCP_WORD && h->len == 0 && h->op >= LINK_TCP_ALIVE && h->op <= LINK_TCP_BYE)
         return NULL;
     if (h->mark != LINK_TCP_FRAME)
         return "what it sent is no frame";
-    return h->len > LINK_TCP_FRAME_MAX ? "it announced a frame of impossible length" : NULL;
+    return h->len > LINK_FRAME_MAX ? "it announced a frame of impossible length" : NULL;
 }
 
-static void peer_arrived(link_tcp *t, int node, const link_tcp_head *h, const uint8_t *bytes)
+static void peer_arrived(link_tcp *t, int node, const link_head *h, const uint8_t *bytes)
 {
     if (h->mark == LINK_TCP_WORD) {
         if (h->op == LINK_TCP_BYE)
             t->peers[node].bye = true;
         return;
     }
-    sri_link_arrival a = { .node = node,
-                           .kind = h->kind,
-                           .flags = h->flags,
-                           .op = h->op,
-                           .source = h->source,
-                           .dest = h->dest,
-                           .aux = h->aux,
-                           .bytes = bytes,
-                           .len = (size_t)h->len };
-    t->links.sink.deliver(t->links.sink.ctx, &a);
+    link_head_deliver(&t->links, node, h, bytes);
 }
 
 /* What recv said, as what is to be done: true: there are bytes. */
@@ -277,7 +268,7 @@ static bool peer_received(link_tcp *t, int node, ssize_t got, bool *any)
 static void peer_parse(link_tcp *t, int node, size_t end)
 {
     link_tcp_peer *p = &t->peers[node];
-    link_tcp_head h;
+    link_head h;
     size_t at = 0;
     p->in.len = 0;
     while (end - at >= sizeof h) {

@@ -20,14 +20,7 @@ static bool over_send(sri_links *l, int node, const sri_link_frame *f)
     over_peer *p = link_over_peer(o, node);
     if (!p || p->failed || o->said_bye)
         return true;
-    over_head head = { .len = (uint64_t)f->head_len + f->body_len,
-                       .aux = f->aux,
-                       .source = f->source,
-                       .dest = f->dest,
-                       .mark = OVER_FRAME,
-                       .op = f->op,
-                       .kind = f->kind,
-                       .flags = f->flags };
+    link_head head = link_head_of(OVER_FRAME, f);
     return link_over_put(o, node, &head, f);
 }
 
@@ -104,7 +97,7 @@ static size_t over_backlog(sri_links *l, int node)
 static void over_bye(sri_links *l)
 {
     over_links *o = over_of(l);
-    over_head head = { .mark = OVER_BYE };
+    link_head head = { .mark = OVER_BYE };
     sri_link_frame nothing = { 0 };
     if (o->said_bye)
         return;
@@ -178,9 +171,9 @@ serry_err sri_links_over(sri_links **l,
         return e;
     }
     o->piece = o->transport->frame_max;
-    o->bounce = o->piece > sizeof(over_head) ? malloc(o->piece) : NULL;
+    o->bounce = o->piece > sizeof(link_head) ? malloc(o->piece) : NULL;
     if (!o->bounce) {
-        e = o->piece > sizeof(over_head)
+        e = o->piece > sizeof(link_head)
                 ? sri_fail(SERRY_ENOMEM, "no memory for links to %d nodes", nodes)
                 : sri_fail(SERRY_EINTERNAL, "a transport of frames of %zu bytes", o->piece);
         o->transport->ops->close(o->transport, false);

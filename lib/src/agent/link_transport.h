@@ -1,38 +1,21 @@
 /* agent/link_transport.h: what the files of the links over a transport share. A frame travels as
  * one frame of the transport, or as several, each but the last with SRI_FLAG_MORE:
  *
- *     first   over_head, then the frame's first bytes
+ *     first   link_head, then the frame's first bytes
  *     next    bytes
  */
 #ifndef SRI_LINK_TRANSPORT_H
 #define SRI_LINK_TRANSPORT_H
 
-#include "agent/link.h"
+#include "agent/link_head.h"
 #include "base/buffer.h"
 
-#include <assert.h>
-
-#define OVER_FRAME_MAX ((UINT64_C(1) << 46) + 65536) /* the longest message there may be */
-
 enum { OVER_FRAME = 0x53524F46, OVER_BYE = 0x53524F42 }; /* .mark */
-
-typedef struct over_head {
-    uint64_t len; /* of the frame, all pieces together */
-    uint64_t aux;
-    int32_t source;
-    int32_t dest;
-    uint32_t mark;
-    uint16_t op;
-    uint8_t kind;
-    uint8_t flags;
-} over_head;
-
-static_assert(sizeof(over_head) == 32, "what follows is aligned to 16 as it is");
 
 /* A frame, or what is left of it, behind those before it. */
 typedef struct over_kept {
     struct over_kept *next;
-    over_head head;
+    link_head head;
     bool begun; /* the head has gone */
     size_t len;
     size_t sent;
@@ -44,7 +27,7 @@ typedef struct over_peer {
     over_kept **out_end;
     size_t backlog;
     bool gathering; /* in holds the beginning of the frame of .head */
-    over_head head;
+    link_head head;
     sri_buffer in;
     bool heard;  /* in this round of polling */
     bool bye;    /* it has said goodbye */
@@ -73,7 +56,7 @@ over_peer *link_over_peer(over_links *o, int node); /* NULL: lost, this one, or 
 void link_over_fail(over_links *o, over_peer *p, const char *why);
 void link_over_drop_out(over_links *o, over_peer *p);
 /* Sends, and keeps what there is no room for. False: no memory, and the peer has failed. */
-bool link_over_put(over_links *o, int node, const over_head *head, const sri_link_frame *f);
+bool link_over_put(over_links *o, int node, const link_head *head, const sri_link_frame *f);
 /* Sends what was kept, as far as there is room; true if anything went. */
 bool link_over_flush(over_links *o, int node);
 /* The transport's sink. */

@@ -45,7 +45,7 @@ static void over_fail_deaf(over_links *o, over_peer *p, const char *why)
 /* ---- out ---- */
 
 /* One piece of a frame that lies in two places; what is sent of it is added to *sent. */
-static sri_sent over_piece(over_links *o, int node, const over_head *head, bool begun,
+static sri_sent over_piece(over_links *o, int node, const link_head *head, bool begun,
                            const uint8_t *front, size_t front_len, const uint8_t *rest,
                            size_t rest_len, size_t *sent)
 {
@@ -81,7 +81,7 @@ static const char *over_why(sri_sent sent)
     return sent == SRI_LIMIT ? "there is no way to it" : "it is gone";
 }
 
-static bool over_keep(over_links *o, over_peer *p, const over_head *head, bool begun,
+static bool over_keep(over_links *o, over_peer *p, const link_head *head, bool begun,
                       const sri_link_frame *f, size_t sent)
 {
     size_t len = f->head_len + f->body_len - sent;
@@ -103,7 +103,7 @@ static bool over_keep(over_links *o, over_peer *p, const over_head *head, bool b
     return true;
 }
 
-bool link_over_put(over_links *o, int node, const over_head *head, const sri_link_frame *f)
+bool link_over_put(over_links *o, int node, const link_head *head, const sri_link_frame *f)
 {
     over_peer *p = &o->peers[node];
     size_t len = f->head_len + f->body_len;
@@ -161,25 +161,11 @@ bool link_over_flush(over_links *o, int node)
 
 /* ---- in ---- */
 
-static void over_arrived(over_links *o, int node, const over_head *h, const uint8_t *bytes)
-{
-    sri_link_arrival a = { .node = node,
-                           .kind = h->kind,
-                           .flags = h->flags,
-                           .op = h->op,
-                           .source = h->source,
-                           .dest = h->dest,
-                           .aux = h->aux,
-                           .bytes = bytes,
-                           .len = (size_t)h->len };
-    o->links.sink.deliver(o->links.sink.ctx, &a);
-}
-
 /* The first piece of a frame. */
 static void over_begin(over_links *o, int node, const sri_arrival *f)
 {
     over_peer *p = &o->peers[node];
-    over_head *h = &p->head;
+    link_head *h = &p->head;
     if (f->len < sizeof *h) {
         over_fail_deaf(o, p, "what it sent is no frame");
         return;
@@ -192,13 +178,13 @@ static void over_begin(over_links *o, int node, const sri_arrival *f)
         return;
     }
     bool more = f->flags & SRI_FLAG_MORE;
-    if (h->mark != OVER_FRAME || h->len > OVER_FRAME_MAX || (more ? n >= h->len : n != h->len)) {
+    if (h->mark != OVER_FRAME || h->len > LINK_FRAME_MAX || (more ? n >= h->len : n != h->len)) {
         over_fail_deaf(o, p, "what it sent is no frame");
         return;
     }
     if (!more) {
-        over_head one = *h;
-        over_arrived(o, node, &one, f->bytes + sizeof one);
+        link_head one = *h;
+        link_head_deliver(&o->links, node, &one, f->bytes + sizeof one);
         return;
     }
     p->gathering = true;
@@ -222,10 +208,10 @@ static void over_go_on(over_links *o, int node, const sri_arrival *f)
     if (more)
         return;
     sri_buffer whole = p->in;
-    over_head h = p->head;
+    link_head h = p->head;
     p->in = (sri_buffer){ 0 };
     p->gathering = false;
-    over_arrived(o, node, &h, whole.data);
+    link_head_deliver(&o->links, node, &h, whole.data);
     sri_buffer_fini(&whole);
 }
 

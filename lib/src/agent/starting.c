@@ -160,11 +160,10 @@ serry_err agent_start_process(sri_agent *a, int parent, const sri_fnref *fn, con
     SRI_TRY(starting_seat(a, p, name, daemon, &m, &other));
     serry_err e = starting_by_nursery(a, m, other, fn, arg, len);
     if (e != SERRY_OK) {
+        sri_kept_error kept = sri_error_keep(e);
         close(other);
-        char text[256];
-        snprintf(text, sizeof text, "%s", serry_err_detail());
         agent_member_ended(a, m);
-        return sri_fail_text(e, text);
+        return sri_error_again(&kept);
     }
     *rank = m->rank;
     return SERRY_OK;

@@ -6,9 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DETAIL_CAP 512
-
-static _Thread_local char error_detail[DETAIL_CAP];
+static _Thread_local char error_detail[SRI_DETAIL];
 
 const char *serry_err_name(serry_err e)
 {
@@ -64,4 +62,17 @@ serry_err sri_fail_errno(const char *what)
     else if (code == EMFILE || code == ENFILE || code == EAGAIN)
         e = SERRY_ELIMIT;
     return sri_fail(e, "%s: %s", what, strerror(code));
+}
+
+sri_kept_error sri_error_keep(serry_err e)
+{
+    sri_kept_error k = { .e = e };
+    if (e != SERRY_OK)
+        memcpy(k.text, error_detail, sizeof k.text);
+    return k;
+}
+
+serry_err sri_error_again(const sri_kept_error *k)
+{
+    return k->e == SERRY_OK ? SERRY_OK : sri_fail_text(k->e, k->text);
 }

@@ -9,6 +9,8 @@
 extern "C" {
 #endif
 
+#define SRI_DETAIL 512 /* bytes of a detail text, with the 0 */
+
 /* Sets the thread's detail text and returns e, so that one can `return sri_fail(...)`. */
 serry_err sri_fail(serry_err e, const char *fmt, ...) SERRY_PRINTF(2, 3);
 
@@ -18,6 +20,15 @@ serry_err sri_fail_errno(const char *what);
 
 /* Passes on an error that came from elsewhere with its text. */
 serry_err sri_fail_text(serry_err e, const char *text);
+
+/* A failure and its text, kept over a clean-up that may fail as well. */
+typedef struct sri_kept_error {
+    serry_err e;
+    char text[SRI_DETAIL];
+} sri_kept_error;
+
+sri_kept_error sri_error_keep(serry_err e);
+serry_err sri_error_again(const sri_kept_error *k); /* returns k->e; of SERRY_OK nothing more */
 
 /* For the head of a function, before the first resource is held. */
 #define SRI_TRY(call)                                                                              \

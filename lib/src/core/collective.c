@@ -6,7 +6,6 @@
 
 #include <serry/collective.h>
 
-#include <stdio.h>
 #include <stdlib.h>
 
 serry_err sri_scratch_take(sri_scratch *s, size_t n)
@@ -55,8 +54,7 @@ static serry_err collective_failed(const sri_collective *c, serry_err e)
     static uint32_t news[2]; /* outlives the call: it may be kept back for a full lane */
     if (sri_match.lost.known)
         return e; /* all have been told, by a death or by another rank */
-    char text[256];
-    snprintf(text, sizeof text, "%s", serry_err_detail());
+    sri_kept_error kept = sri_error_keep(e);
     news[0] = (uint32_t)collective_culprit(e);
     news[1] = c->number;
     if (sri_match_lose((int)news[0], c->number))
@@ -67,7 +65,7 @@ static serry_err collective_failed(const sri_collective *c, serry_err e)
             SERRY_IGNORE(sri_message_isend(SRI_CONTEXT_COLLECTIVE, &ignored, i, INT32_MIN, news,
                                            sizeof news));
     }
-    return sri_fail_text(e, text);
+    return sri_error_again(&kept);
 }
 
 static inline serry_err collective_end(const sri_collective *c, serry_err e)

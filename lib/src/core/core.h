@@ -50,6 +50,10 @@ bool sri_is_member(void);
 serry_err sri_enter(void);
 void sri_leave(void);
 
+/* What an options' .node says: 0 here, SERRY_NODE(k), or SERRY_ANY, which is -1. SERRY_EINVAL: there is
+ * no such node. */
+serry_err sri_node_of(int option, int32_t *node);
+
 /* The agent of this node has died: says so on standard error and ends this process (exit code
  * 70). Called by whoever notices. */
 SERRY_NORETURN void sri_agent_lost(void);

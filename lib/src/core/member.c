@@ -63,6 +63,22 @@ void sri_leave(void)
     sri_unlock();
 }
 
+serry_err sri_node_of(int option, int32_t *node)
+{
+    const sri_places *p = &sri_world.places;
+    bool any = option == SERRY_ANY;
+    if (any && p->nodes > 1) {
+        *node = -1;
+        return SERRY_OK;
+    }
+    int64_t k = any || option == 0 ? p->node : (int64_t)option - SERRY_NODE(0);
+    if (k < 0 || k >= p->nodes)
+        return sri_fail(SERRY_EINVAL, "there is no node %lld: they are 0 to %d", (long long)k,
+                        p->nodes - 1);
+    *node = (int32_t)k;
+    return SERRY_OK;
+}
+
 void sri_agent_lost(void)
 {
     sri_log(SRI_LOG_ERROR, "the agent of this node has died; nothing here can go on");

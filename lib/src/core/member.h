@@ -1,4 +1,4 @@
-/* core/member.h: set by those who make a process a member, see core/world.h. */
+/* core/member.h: set by those who make a process a member, see start/world.h. */
 #ifndef SRI_CORE_MEMBER_H
 #define SRI_CORE_MEMBER_H
 

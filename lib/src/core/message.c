@@ -293,8 +293,7 @@ serry_err sri_message_wait_all(serry_request *rs, size_t n, serry_status *status
         SERRY_IGNORE(sri_wait(&gate.open, deadline, &why));
     }
     size_t pending = gate.left;
-    serry_err first = SERRY_OK;
-    char text[256] = "";
+    sri_kept_error first = { .e = SERRY_OK };
     message_detach(rs, n);
     for (size_t i = 0; i < n; i++) {
         serry_status *st = statuses ? &statuses[i] : NULL;
@@ -306,13 +305,11 @@ serry_err sri_message_wait_all(serry_request *rs, size_t n, serry_status *status
         if (!sri_request_find(rs[i].id)->done)
             continue;
         serry_err e = message_harvest(&rs[i], st);
-        if (e != SERRY_OK && first == SERRY_OK) {
-            first = e;
-            snprintf(text, sizeof text, "%s", serry_err_detail());
-        }
+        if (e != SERRY_OK && first.e == SERRY_OK)
+            first = sri_error_keep(e);
     }
-    if (first != SERRY_OK)
-        return sri_fail_text(first, text);
+    if (first.e != SERRY_OK)
+        return sri_error_again(&first);
     return pending ? message_requests_late(pending) : SERRY_OK;
 }
 

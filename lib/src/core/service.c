@@ -406,14 +406,8 @@ serry_err sri_service_check(uint64_t id, unsigned type)
 serry_err sri_service_create(unsigned type, const char *name, int node, const void *args,
                              size_t len, uint64_t *id)
 {
-    sri_create_args create = { .type = type, .node = -1 };
-    if (node != 0 && node != SERRY_ANY) {
-        int64_t k = (int64_t)node - SERRY_NODE(0);
-        if (k < 0 || k >= sri_world.places.nodes)
-            return sri_fail(SERRY_EINVAL, "there is no node %lld: they are 0 to %d", (long long)k,
-                            sri_world.places.nodes - 1);
-        create.node = (int32_t)k;
-    }
+    sri_create_args create = { .type = type };
+    SRI_TRY(sri_node_of(node, &create.node));
     if (name) {
         size_t n = strlen(name);
         if (n == 0 || n >= sizeof create.name)

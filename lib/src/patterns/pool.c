@@ -160,11 +160,9 @@ serry_err serry_pool_create(serry_pool **out, const serry_pool_options *o)
         *out = pool;
         return SERRY_OK;
     }
-    char text[256];
-    strncpy(text, serry_err_detail(), sizeof text - 1);
-    text[sizeof text - 1] = '\0';
+    sri_kept_error kept = sri_error_keep(e);
     serry_pool_destroy(pool);
-    return sri_fail_text(e, text);
+    return sri_error_again(&kept);
 }
 
 /* ---- ending ---- */

@@ -5,9 +5,9 @@
 #include "agent/wire.h"
 #include "base/error.h"
 #include "base/point.h"
+#include "core/clean_start.h"
 #include "core/core.h"
 #include "core/service.h"
-#include "core/streams.h"
 
 #include <string.h>
 
@@ -31,24 +31,13 @@ static int deputy_main(const void *bytes, size_t len)
     return 0;
 }
 
-/* By this rank's own agent, from the clean copy of the program, whatever this process is and has.
- */
+/* By this rank's own agent, from the clean copy of the program, whatever this process is and
+ * has. */
 static serry_err deputy_start(uint64_t pool, uint32_t ask, sri_agent_started *started)
 {
     deputy_arg arg = { .pool = pool, .principal = sri_world.rank, .ask = ask };
-    sri_agent_start start = { .daemon = 1, .by_agent = 1, .node = sri_world.places.node };
-    sri_reply reply = { 0 };
-    SRI_TRY(sri_fnref_of((sri_any_fn)deputy_main, &start.fn));
-    SRI_TRY(sri_lend_streams());
-    SRI_TRY(sri_service_call(SRI_SERVICE_AGENT, SRI_AGENT_START, &start, sizeof start, &arg,
-                             sizeof arg, &reply, SRI_NEVER));
-    serry_err e = SERRY_OK;
-    if (reply.len == sizeof *started)
-        memcpy(started, reply.bytes, sizeof *started);
-    else
-        e = sri_fail(SERRY_EINTERNAL, "the answer to a start has %zu bytes", reply.len);
-    sri_reply_fini(&reply);
-    return e;
+    sri_agent_start start = { .daemon = 1, .node = sri_world.places.node };
+    return sri_clean_start(&start, (sri_any_fn)deputy_main, &arg, sizeof arg, started);
 }
 
 void sri_deputy_start(sri_worker *w)

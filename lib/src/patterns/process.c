@@ -9,11 +9,11 @@
 #include "base/fds.h"
 #include "base/log.h"
 #include "agent/handle.h"
+#include "core/clean_start.h"
 #include "core/progress.h"
 #include "core/service.h"
-#include "core/streams.h"
 #include "core/wait.h"
-#include "core/world.h"
+#include "start/world.h"
 
 #include <serry/process.h>
 
@@ -79,50 +79,25 @@ static serry_err process_check_arguments(serry_process *p, serry_process_fn fn, 
     if (o && o->name && (o->name[0] == 0 || strlen(o->name) > 63))
         return sri_fail(SERRY_EINVAL, "a process's name has 1 to 63 bytes, not %zu",
                         strlen(o->name));
-    long long node = o ? (long long)o->node - SERRY_NODE(0) : 0;
-    if (o && o->node != 0 && o->node != SERRY_ANY && (node < 0 || node >= sri_world.places.nodes))
-        return sri_fail(SERRY_EINVAL, "there is no node %lld", node);
     return SERRY_OK;
 }
 
-/* Where it is to run; -1: anywhere, the agent chooses. */
-static int process_node(const serry_process_options *o)
+static serry_err process_args(sri_agent_start *args, const serry_process_options *o)
 {
-    const sri_places *places = &sri_world.places;
-    if (!o || o->node == 0 || places->nodes == 1)
-        return places->node;
-    return o->node == SERRY_ANY ? -1 : o->node - SERRY_NODE(0);
-}
-
-static void process_args(sri_agent_start *args, const serry_process_options *o)
-{
-    *args = (sri_agent_start){ .daemon = o && o->daemon, .node = process_node(o) };
+    *args = (sri_agent_start){ .daemon = o && o->daemon };
     if (o && o->name)
         memcpy(args->name, o->name, strlen(o->name) + 1);
+    return sri_node_of(o ? o->node : 0, &args->node);
 }
 
 /* From the clean copy of the program, by the agent. */
 static serry_err process_by_agent(sri_agent_started *started, serry_process_fn fn, const void *arg,
-                                  size_t len, const serry_process_options *o)
+                                  size_t len, sri_agent_start *args)
 {
-    sri_agent_start args;
-    sri_reply reply = { 0 };
     sri_any_fn any;
-    process_args(&args, o);
-    args.by_agent = 1;
     memcpy(&any, &fn, sizeof any);
-    SRI_TRY(sri_fnref_of(any, &args.fn));
-    SRI_TRY(sri_lend_streams());
     fflush(NULL); /* what was printed before comes before what the child prints */
-    SRI_TRY(sri_service_call(SRI_SERVICE_AGENT, SRI_AGENT_START, &args, sizeof args, arg, len, &reply,
-                             SRI_NEVER));
-    serry_err e = SERRY_OK;
-    if (reply.len == sizeof *started)
-        memcpy(started, reply.bytes, sizeof *started);
-    else
-        e = sri_fail(SERRY_EINTERNAL, "the answer to a start has %zu bytes", reply.len);
-    sri_reply_fini(&reply);
-    return e;
+    return sri_clean_start(args, any, arg, len, started);
 }
 
 /* In the child: the caller's bytes, aligned for any type as those from the agent are. */
@@ -140,12 +115,10 @@ static const void *process_aligned(const void *arg, size_t len)
 
 /* By forking the caller. Returns in the parent only; core entered. */
 static serry_err process_by_fork(sri_agent_started *started, serry_process_fn fn, const void *arg,
-                                 size_t len, const serry_process_options *o)
+                                 size_t len, const sri_agent_start *args)
 {
-    sri_agent_start args;
     sri_reply reply = { 0 };
-    process_args(&args, o);
-    SRI_TRY(sri_service_call(SRI_SERVICE_AGENT, SRI_AGENT_START, &args, sizeof args, NULL, 0, &reply,
+    SRI_TRY(sri_service_call(SRI_SERVICE_AGENT, SRI_AGENT_START, args, sizeof *args, NULL, 0, &reply,
                              SRI_NEVER));
     int socket = reply.fd;
     if (reply.len != sizeof *started || socket < 0) {
@@ -187,15 +160,18 @@ static serry_err process_by_fork(sri_agent_started *started, serry_process_fn fn
 serry_err serry_process_start(serry_process *p, serry_process_fn fn, const void *arg, size_t len,
                               const serry_process_options *o)
 {
+    sri_agent_start args;
     sri_agent_started started;
     SRI_TRY(sri_enter());
     serry_err e = process_check_arguments(p, fn, arg, len, o);
+    if (e == SERRY_OK)
+        e = process_args(&args, o);
     if (e == SERRY_OK && sri_world.daemon)
         e = sri_fail(SERRY_EPERM, "rank %d is a daemon: it may not start processes", sri_world.rank);
     if (e == SERRY_OK)
-        e = sri_world_may_fork() && process_node(o) == sri_world.places.node
-                ? process_by_fork(&started, fn, arg, len, o)
-                                 : process_by_agent(&started, fn, arg, len, o);
+        e = sri_world_may_fork() && args.node == sri_world.places.node
+                ? process_by_fork(&started, fn, arg, len, &args)
+                : process_by_agent(&started, fn, arg, len, &args);
     if (e == SERRY_OK)
         p->id = started.process;
     sri_leave();

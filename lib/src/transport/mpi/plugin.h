@@ -1,5 +1,5 @@
 /* transport/mpi/plugin.h: what a plugin gives to the core: MPI, behind plain C. There is one plugin for
- * each MPI there is, a shared object linked to it, loaded at run time (core/plugin.c); it calls
+ * each MPI there is, a shared object linked to it, loaded at run time (start/plugin.c); it calls
  * nothing of the library's. The core passes what it would otherwise link to.
  *
  * All calls are made by the thread that holds the core's mutex (MPI_THREAD_SERIALIZED). Errors are

@@ -1,14 +1,14 @@
-/* core/host.h: an agent that ranks find by a name: its door, its early life, and coming in.
+/* start/host.h: an agent that ranks find by a name: its door, its early life, and coming in.
  *
  * It is forked before the world is known, when the process that makes it has opened no devices yet.
  * It waits to be told the shape of the world; then it opens its links to the other agents, lets
  * its members in through the door, and is an agent like any other. The end of the process that made
  * it, before all that, is its own. */
-#ifndef SRI_CORE_HOST_H
-#define SRI_CORE_HOST_H
+#ifndef SRI_START_HOST_H
+#define SRI_START_HOST_H
 
 #include "agent/agent.h"
-#include "core/setup.h"
+#include "start/setup.h"
 
 #include <serry/error.h>
 #include <stdbool.h>

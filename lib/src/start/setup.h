@@ -1,7 +1,7 @@
-/* core/setup.h: what an agent that was forked early has to be told before it can begin: the shape of
+/* start/setup.h: what an agent that was forked early has to be told before it can begin: the shape of
  * the world, the other agents, and who its members are. It travels as a file without a name. */
-#ifndef SRI_CORE_SETUP_H
-#define SRI_CORE_SETUP_H
+#ifndef SRI_START_SETUP_H
+#define SRI_START_SETUP_H
 
 #include "agent/link.h"
 #include "transport/places.h"

@@ -1,7 +1,7 @@
-/* core/guest.h: the process in which an agent runs when no launcher does: a copy of the program that
+/* start/guest.h: the process in which an agent runs when no launcher does: a copy of the program that
  * is no part of it, and a good guest beside it. */
-#ifndef SRI_CORE_GUEST_H
-#define SRI_CORE_GUEST_H
+#ifndef SRI_START_GUEST_H
+#define SRI_START_GUEST_H
 
 #include "agent/agent.h"
 

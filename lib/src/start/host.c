@@ -1,9 +1,9 @@
-/* core/host.c: an agent that is forked before the world is known: forking it, telling it, and the
+/* start/host.c: an agent that is forked before the world is known: forking it, telling it, and the
  * early life it leads. */
-#include "core/host.h"
+#include "start/host.h"
 
 #include "base/fds.h"
-#include "core/guest.h"
+#include "start/guest.h"
 #include "core/unseen.h"
 
 #include <errno.h>

@@ -1,10 +1,12 @@
-/* core/host_door.c: how ranks come to an agent that they have not inherited a socket from: an
+/* start/host_door.c: how ranks come to an agent that they have not inherited a socket from: an
  * abstract unix socket with a random name. Whoever comes must be of the same user and show the
  * key; the rest is the same hello and welcome as everywhere. */
-#include "core/host.h"
-#include "core/guest.h"
+#include "start/host.h"
+#include "start/guest.h"
 
+#include "base/error.h"
 #include "base/fds.h"
+#include "base/sha256.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -130,14 +132,6 @@ static void door_accept(door_hall *h)
     }
 }
 
-static bool door_key_fits(const sri_door *d, const uint8_t *key)
-{
-    unsigned differ = 0;
-    for (size_t i = 0; i < sizeof d->key; i++)
-        differ |= (unsigned)(d->key[i] ^ key[i]);
-    return differ == 0;
-}
-
 /* Seats a guest who has shown the key of an awaited rank, sends others away. */
 static void door_admit(door_hall *h, int guest)
 {
@@ -153,7 +147,7 @@ static void door_admit(door_hall *h, int guest)
     h->guests[guest] = h->guests[--h->n_guests];
     for (int i = 0; i < h->setup->n; i++) {
         if (got != (ssize_t)sizeof pass || pass.mark != DOOR_MARK || h->seats[i] >= 0
-            || pass.rank != h->setup->ranks[i] || !door_key_fits(h->door, pass.key))
+            || pass.rank != h->setup->ranks[i] || !sri_secret_equal(h->door->key, pass.key, sizeof pass.key))
             continue;
         h->seats[i] = fd;
         h->missing--;
@@ -258,18 +252,16 @@ bool sri_host_serve(const sri_setup *s, const sri_door *d, int listener, sri_lin
     sri_agent_options o = { .size = s->places.size, .places = s->places, .links = links,
                             .fate = door_fate, .aborted = door_aborted };
     door_hall h = { .setup = s, .door = d, .listener = listener };
-    char why[256] = "";
     o.ctx = &h;
     if (e == SERRY_OK)
         e = sri_agent_options_read(&o);
-    if (e != SERRY_OK)
-        snprintf(why, sizeof why, "%s", serry_err_detail());
+    sri_kept_error why = sri_error_keep(e);
     serry_err made = door_hall_init(&h);
     if (made == SERRY_OK)
         made = door_let_in(&h);
     close(listener);
-    if (e != SERRY_OK)
-        SERRY_IGNORE(sri_fail_text(e, why));
+    if (made == SERRY_OK)
+        e = sri_error_again(&why);
     if (made == SERRY_OK)
         sri_guest_run(&o, s->ranks, h.seats, s->n, e);
     free(h.seats);

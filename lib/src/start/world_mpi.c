@@ -1,17 +1,17 @@
-/* core/world_mpi.c: joining when an MPI has launched the ranks, or when the program uses MPI itself.
+/* start/world_mpi.c: joining when an MPI has launched the ranks, or when the program uses MPI itself.
  *
  * What forks does so before MPI is there: the first process of each machine its agent and the clean
- * copy of the program. Then all processes tell each other what they have (core/muster.h), each comes
+ * copy of the program. Then all processes tell each other what they have (start/muster.h), each comes
  * to the same plan, the agents are told about it, and ranks enter their agent's door. */
-#include "core/world_mpi.h"
+#include "start/world_mpi.h"
 
 #include "base/env.h"
 #include "base/fds.h"
 #include "base/log.h"
-#include "core/muster.h"
-#include "core/plugin.h"
+#include "start/muster.h"
+#include "start/plugin.h"
 #include "core/progress.h"
-#include "core/world.h"
+#include "start/world.h"
 
 #include <serry/mpi_attach.h>
 
@@ -200,9 +200,9 @@ SERRY_NORETURN static void far_serve(sri_muster *m, const uint8_t key[SRI_LINK_K
     serry_err e = sri_muster_setup(m, node, key, &s);
     if (e != SERRY_OK) {
         sri_log(SRI_LOG_ERROR, "the agent of node %d: %s", node, serry_err_detail());
-        far.plugin->abort(70);
+        far.plugin->abort(70); /* does not return */
     }
-    if (e == SERRY_OK && m->nodes > 1)
+    if (m->nodes > 1)
         e = sri_links_over(&links, far_open_links, m, node, m->nodes);
     bool orderly = sri_host_serve(&s, &far.door, far.door_fd, links, e);
     sri_setup_fini(&s);
@@ -281,13 +281,12 @@ static serry_err far_join(bool late)
     sri_muster_fini(&m);
     free(cards);
     if (e != SERRY_OK) {
-        char text[256];
-        snprintf(text, sizeof text, "%s", serry_err_detail());
+        sri_kept_error kept = sri_error_keep(e);
         sri_close(&far.door_fd);
         far_dismiss();
         far.plugin->end(common);
         far.plugin = NULL;
-        SERRY_IGNORE(sri_fail_text(e, text));
+        e = sri_error_again(&kept);
     }
     return e;
 }
@@ -347,10 +346,9 @@ serry_err sri_far_init(const sri_launcher *l)
         SRI_TRY(far_fork(!far.set_aside));
     serry_err e = far_start(l);
     if (e != SERRY_OK) {
-        char text[256];
-        snprintf(text, sizeof text, "%s", serry_err_detail());
+        sri_kept_error kept = sri_error_keep(e);
         far_dismiss();
-        return sri_fail_text(e, text);
+        return sri_error_again(&kept);
     }
     return far_join(false);
 }

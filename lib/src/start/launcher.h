@@ -1,6 +1,6 @@
-/* core/launcher.h: who has launched this process, as far as its environment tells. */
-#ifndef SRI_CORE_LAUNCHER_H
-#define SRI_CORE_LAUNCHER_H
+/* start/launcher.h: who has launched this process, as far as its environment tells. */
+#ifndef SRI_START_LAUNCHER_H
+#define SRI_START_LAUNCHER_H
 
 #include <serry/error.h>
 #include <stdbool.h>

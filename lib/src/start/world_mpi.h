@@ -1,9 +1,9 @@
-/* core/world_mpi.h: a world whose ranks an MPI has launched. Of MPI itself there is nothing here: it
+/* start/world_mpi.h: a world whose ranks an MPI has launched. Of MPI itself there is nothing here: it
  * is behind the plugin. */
-#ifndef SRI_CORE_WORLD_MPI_H
-#define SRI_CORE_WORLD_MPI_H
+#ifndef SRI_START_WORLD_MPI_H
+#define SRI_START_WORLD_MPI_H
 
-#include "core/launcher.h"
+#include "start/launcher.h"
 
 #include <serry/error.h>
 #include <stdbool.h>

@@ -1,16 +1,16 @@
-/* core/world.c: serry_init, serry_finalize, serry_abort, and the life of a started process. */
-#include "core/world.h"
+/* start/world.c: serry_init, serry_finalize, serry_abort, and the life of a started process. */
+#include "start/world.h"
 
 #include "agent/wire.h"
 #include "base/env.h"
 #include "base/log.h"
-#include "core/launch.h"
+#include "start/launch.h"
 #include "core/member.h"
 #include "core/message.h"
 #include "core/progress.h"
 #include "core/service.h"
 #include "core/wait.h"
-#include "core/world_mpi.h"
+#include "start/world_mpi.h"
 #include "transport/fault/fault.h"
 #include "transport/local/local.h"
 #include "transport/routed.h"

@@ -1,8 +1,8 @@
-/* core/setup.c: the shape of the world as a run of bytes:
+/* start/setup.c: the shape of the world as a run of bytes:
  *
  *     | head | node_of: u16 x size | addresses: 64 x nodes | ranks: i32 x n | pids: i32 x n |
  */
-#include "core/setup.h"
+#include "start/setup.h"
 
 #include "base/error.h"
 

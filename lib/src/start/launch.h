@@ -1,7 +1,7 @@
-/* core/launch.h: a program that was started without a launcher: its agents, and the ranks of
+/* start/launch.h: a program that was started without a launcher: its agents, and the ranks of
  * SERRY_NP. */
-#ifndef SRI_CORE_LAUNCH_H
-#define SRI_CORE_LAUNCH_H
+#ifndef SRI_START_LAUNCH_H
+#define SRI_START_LAUNCH_H
 
 #include <serry/error.h>
 

@@ -1,10 +1,10 @@
-/* core/muster.h: what every process of a job tells all others before there is a world, and what
+/* start/muster.h: what every process of a job tells all others before there is a world, and what
  * follows from it: the nodes, their agents, and who is which rank. Computed by all, from the same
  * facts, so that all come to the same. */
-#ifndef SRI_CORE_MUSTER_H
-#define SRI_CORE_MUSTER_H
+#ifndef SRI_START_MUSTER_H
+#define SRI_START_MUSTER_H
 
-#include "core/host.h"
+#include "start/host.h"
 
 #include <serry/error.h>
 #include <stdbool.h>

@@ -1,11 +1,11 @@
-/* core/nursery.c: the clean copy of the program, as it was at serry_init, kept for the agent: one
+/* start/nursery.c: the clean copy of the program, as it was at serry_init, kept for the agent: one
  * thread, no MPI, nothing of the world. Asked to, it forks a process, which joins. */
 #include "agent/wire.h"
 #include "base/log.h"
 #include "core/core.h"
-#include "core/launch.h"
+#include "start/launch.h"
 #include "core/unseen.h"
-#include "core/world.h"
+#include "start/world.h"
 #include "transport/local/local.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
-/* core/launcher.c: the variables by which launchers tell a process who it is. One row for each of
+/* start/launcher.c: the variables by which launchers tell a process who it is. One row for each of
  * them, the innermost launcher first: mpirun may itself run inside a Slurm job. */
-#include "core/launcher.h"
+#include "start/launcher.h"
 
 #include "base/env.h"
 

@@ -1,6 +1,6 @@
-/* core/plugin.h: finding and loading the plugin of an MPI. */
-#ifndef SRI_CORE_PLUGIN_H
-#define SRI_CORE_PLUGIN_H
+/* start/plugin.h: finding and loading the plugin of an MPI. */
+#ifndef SRI_START_PLUGIN_H
+#define SRI_START_PLUGIN_H
 
 #include "transport/mpi/plugin.h"
 

@@ -1,5 +1,5 @@
-/* core/guest.c: the agent's process: settling down, and its life there. */
-#include "core/guest.h"
+/* start/guest.c: the agent's process: settling down, and its life there. */
+#include "start/guest.h"
 
 #include "base/env.h"
 #include "base/fds.h"

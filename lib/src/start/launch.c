@@ -1,11 +1,11 @@
-/* core/launch.c: a program that was started without a launcher makes its own world: one agent for
+/* start/launch.c: a program that was started without a launcher makes its own world: one agent for
  * each node of SERRY_NODES, all on this machine, and the ranks of SERRY_NP. */
-#include "core/launch.h"
+#include "start/launch.h"
 
 #include "base/env.h"
 #include "base/fds.h"
 #include "base/log.h"
-#include "core/guest.h"
+#include "start/guest.h"
 #include "core/unseen.h"
 
 #include <errno.h>

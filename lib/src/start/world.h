@@ -1,7 +1,7 @@
-/* core/world.h: becoming a member and ceasing to be one: what init, started processes and the nursery
+/* start/world.h: becoming a member and ceasing to be one: what init, started processes and the nursery
  * share. */
-#ifndef SRI_CORE_WORLD_H
-#define SRI_CORE_WORLD_H
+#ifndef SRI_START_WORLD_H
+#define SRI_START_WORLD_H
 
 #include "base/fnref.h"
 #include "core/core.h"

@@ -1,5 +1,5 @@
-/* core/muster.c: from what everybody has said to the shape of the world. */
-#include "core/muster.h"
+/* start/muster.c: from what everybody has said to the shape of the world. */
+#include "start/muster.h"
 
 #include "base/error.h"
 

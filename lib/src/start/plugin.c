@@ -1,5 +1,5 @@
-/* core/plugin.c: where plugins are looked for. */
-#include "core/plugin.h"
+/* start/plugin.c: where plugins are looked for. */
+#include "start/plugin.h"
 
 #include "base/env.h"
 
