@@ -5,8 +5,6 @@
  * more than a few ranks write their results at a time; an event, by which one rank tells all that
  * the plate is cold; and a pool, which repeats the whole for other materials.
  *
- *     mpirun -n 4 heat_openmpi [-n POINTS] [-k WRITERS] [-o FILE]
- *
  * Exit status: 0 if all is as the exact solution says, 1 if not or something failed, 2 wrong usage.
  */
 #include "heat_plate.h"
@@ -16,6 +14,7 @@
 #include <serry/mpi.h>
 
 #include <fcntl.h>
+#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,19 +174,47 @@ static void make_objects(job *j)
     SERRY_CHECK(serry_event_create(&j->cold, &(serry_event_options){ .name = "cold" }));
 }
 
-static bool parse(int argc, char **argv, job *j)
+static const char help[] =
+    "Usage: mpirun -n RANKS heat [OPTION]...\n"
+    "Cools a square plate down, in MPI, until its middle is half as warm; then does the same\n"
+    "for twelve materials, in a pool. Compares all with the exact solution.\n"
+    "\n"
+    "  -n, --points=N    points of a side, at least one for each rank; 63 by default\n"
+    "  -k, --writers=K   so many ranks write at a time; 2 by default\n"
+    "  -o, --output=FILE where the plate goes every 100 steps, N x N doubles; heat.dat by default\n"
+    "  -h, --help        print this and end\n"
+    "\n"
+    "Exit status: 0 all is well, 1 a failure, or another result, 2 wrong usage.\n";
+
+/* -1, or the exit status. Rank 0 says what is wrong. */
+static int parse(int argc, char **argv, job *j)
 {
-    for (int c; (c = getopt(argc, argv, "n:k:o:")) != -1;) {
+    static const struct option names[] = { { "points", required_argument, NULL, 'n' },
+                                           { "writers", required_argument, NULL, 'k' },
+                                           { "output", required_argument, NULL, 'o' },
+                                           { "help", no_argument, NULL, 'h' },
+                                           { NULL, 0, NULL, 0 } };
+    opterr = j->rank == 0;
+    for (int c; (c = getopt_long(argc, argv, "n:k:o:h", names, NULL)) != -1;) {
         if (c == 'n')
             j->n = atoi(optarg);
         else if (c == 'k')
             j->writers = atoi(optarg);
         else if (c == 'o')
             j->path = optarg;
+        else if (c == 'h' && (j->rank > 0 || fputs(help, stdout) >= 0))
+            return 0;
         else
-            return false;
+            return 2;
     }
-    return optind == argc && j->n >= j->ranks && j->n < 100000 && j->writers > 0;
+    if (optind == argc && j->n >= j->ranks && j->n < 100000 && j->writers > 0)
+        return -1;
+    if (j->rank == 0)
+        fprintf(stderr,
+                "%s: --points must be %d (one for each rank) to 99999, --writers 1 or more, and "
+                "there are no other arguments (see --help)\n",
+                argv[0], j->ranks);
+    return 2;
 }
 
 int main(int argc, char **argv)
@@ -198,14 +225,10 @@ int main(int argc, char **argv)
     MPI_Init_thread(&argc, &argv, MPI_THREAD_SERIALIZED, &level);
     MPI_Comm_rank(MPI_COMM_WORLD, &j.rank);
     MPI_Comm_size(MPI_COMM_WORLD, &j.ranks);
-    if (!parse(argc, argv, &j)) {
-        if (j.rank == 0)
-            fprintf(stderr,
-                    "usage: %s [-n POINTS] [-k WRITERS] [-o FILE]; at least one point of a "
-                    "side for each rank\n",
-                    argv[0]);
+    int status = parse(argc, argv, &j);
+    if (status >= 0) {
         MPI_Finalize();
-        return 2;
+        return status;
     }
     SERRY_CHECK(serry_attach(MPI_COMM_WORLD)); /* refuses a thread level that is too low */
 

@@ -43,8 +43,7 @@ void words_add(words *w, const char *text, size_t len, uint64_t count)
 void words_free(words *w)
 {
     word *each, *next;
-    HASH_ITER(hh, w->table, each, next)
-    {
+    HASH_ITER (hh, w->table, each, next) {
         HASH_DELETE(hh, w->table, each);
         free(each);
     }

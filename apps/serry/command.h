@@ -4,6 +4,7 @@
 
 #include <serry/error.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum {
@@ -18,6 +19,9 @@ enum {
 int command_run(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_bench(int argc, char **argv);
+
+/* Does the plugin of "openmpi" or "mpich" load here? text: "yes, Open MPI v4.1.4", or why not. */
+bool info_plugin(const char *which, char *text, size_t cap);
 
 /* "serry run: ..." on standard error: one line, one write. */
 void command_say(const char *command, const char *fmt, ...) SERRY_PRINTF(2, 3);

@@ -17,10 +17,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+extern char **environ;
+
 static const char info_help[] =
     "Usage: serry info\n"
     "Prints the version, the transports found, the limits that hold here, the processors,\n"
-    "and how programs would be run on this machine. Tries things out; changes nothing.\n"
+    "the options of serry in the environment, and how programs would be run on this\n"
+    "machine. Tries things out; changes nothing.\n"
     "\n"
     "Exit status: 0; 1 if there is no working transport; 2 for wrong usage, or an option in\n"
     "the environment that is none.\n";
@@ -70,12 +73,21 @@ static bool info_socket_works(void)
     return true;
 }
 
+/* A program under mpirun needs the plugin of that MPI; other programs need none. */
+static void info_mpi(const char *mpi, const char *which)
+{
+    char text[1024];
+    info_plugin(which, text, sizeof text);
+    info_line(mpi, "%s", text);
+}
+
 static void info_transports(bool shm, const char *shm_problem, bool socket)
 {
     puts("\nTransports");
     info_line("shared-memory lanes", "%s", shm ? "yes" : shm_problem);
     info_line("socket lanes", "%s", socket ? "yes" : "no");
-    info_line("MPI plugins", "none");
+    info_mpi("Open MPI", "openmpi");
+    info_mpi("MPICH", "mpich");
 }
 
 /* The tightest memory limit of this process's control groups (v2), or 0. */
@@ -151,6 +163,28 @@ static void info_processors(void)
     info_line("usable", "%d%s", usable, affinity > usable ? " (a control group's quota)" : "");
 }
 
+/* What is set, and what is misspelt: a program cannot tell an option of another from a slip. */
+static void info_environment(void)
+{
+    static const char *const known[] = { "AGENTS",     "HEARTBEAT",   "INTERFACE", "LANES",
+                                         "LOG",        "MAX_MESSAGE", "NODES",     "NP",
+                                         "PLUGIN_DIR", "START",       "TRANSPORT" };
+    bool any = false;
+    for (char **v = environ; *v; v++) {
+        size_t name = strcspn(*v, "=");
+        bool is = false;
+        if (strncmp(*v, "SERRY_", 6) != 0)
+            continue;
+        for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+            is |= strlen(known[i]) == name - 6 && strncmp(*v + 6, known[i], name - 6) == 0;
+        if (!any)
+            puts("\nOptions in the environment");
+        any = true;
+        printf("  %-22.*s %s%s\n", (int)name, *v, (*v)[name] ? *v + name + 1 : "",
+               is ? "" : " (serry has no option of this name)");
+    }
+}
+
 static void info_use(const sri_agent_options *o, bool shm, bool socket)
 {
     int cpus = serry_cpu_count();
@@ -191,6 +225,7 @@ int command_info(int argc, char **argv)
     info_transports(shm, problem, socket);
     info_limits(&o);
     info_processors();
+    info_environment();
     info_use(&o, shm, socket);
     return shm || socket ? 0 : EXIT_FAILURE;
 }

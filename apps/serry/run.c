@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -85,9 +86,30 @@ static serry_err run_open(run *r)
     return run_events_add(r, run_output_ended(r->output), EPOLLIN, RUN_EVENT_OUTPUT, 0);
 }
 
+/* execvp says EACCES, too, where nothing was found and a directory of the PATH cannot be searched.
+ */
+static bool run_is_in_path(const char *program)
+{
+    const char *all = getenv("PATH");
+    char path[PATH_MAX];
+    for (const char *at = all; at; at = *at ? at + 1 : NULL) {
+        int n = (int)strcspn(at, ":");
+        snprintf(path, sizeof path, "%.*s/%s", n, at, program);
+        if (access(path, F_OK) == 0)
+            return true;
+        at += n;
+    }
+    return false;
+}
+
 static int run_refused(const char *program, int error)
 {
-    if (error != ENOENT)
+    struct stat st;
+    if (error == EACCES && !strchr(program, '/') && !run_is_in_path(program))
+        error = ENOENT;
+    if (error != ENOENT && stat(program, &st) == 0 && S_ISDIR(st.st_mode))
+        command_say("run", "cannot execute '%s': it is a directory", program);
+    else if (error != ENOENT)
         command_say("run", "cannot execute '%s': %s", program, strerror(error));
     else if (strchr(program, '/') && access(program, F_OK) == 0)
         command_say("run", "cannot execute '%s': its interpreter is not found", program);
@@ -96,15 +118,22 @@ static int run_refused(const char *program, int error)
     return error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_EXECUTE;
 }
 
+/* For want of what serry_err_detail says. */
+static int run_cannot_start(int rank)
+{
+    command_say("run", "cannot start rank %d: %s", rank, serry_err_detail());
+    return EXIT_FAILURE;
+}
+
 /* The process, its seat, and how its end is noticed. -1, or the exit status. */
 static int run_start_process(run *r, run_spawn *s, int rank)
 {
     int pair[2];
     if (sri_socket_pair(pair) != SERRY_OK)
-        return run_fail(EXIT_FAILURE);
+        return run_cannot_start(rank);
     if (sri_agent_seat(r->agent, rank, pair[0]) != SERRY_OK) {
         close(pair[1]);
-        return run_fail(EXIT_FAILURE);
+        return run_cannot_start(rank);
     }
     run_rank *k = &r->ranks[rank];
     s->join = pair[1];
@@ -112,19 +141,16 @@ static int run_start_process(run *r, run_spawn *s, int rank)
     close(pair[1]);
     if (error != 0 && s->refused)
         return run_refused(r->o.program[0], error);
-    if (error != 0) {
-        command_say("run", "cannot start rank %d: %s", rank, strerror(error));
-        return EXIT_FAILURE;
-    }
+    errno = error;
+    if (error != 0 && sri_fail_errno("fork") != SERRY_OK)
+        return run_cannot_start(rank);
     r->alive++;
     k->pidfd = (int)syscall(SYS_pidfd_open, k->pid, 0);
-    if (k->pidfd < 0) {
-        command_say("run", "cannot watch rank %d: pidfd_open: %s", rank, strerror(errno));
-        return EXIT_FAILURE;
-    }
+    if (k->pidfd < 0 && sri_fail_errno("pidfd_open") != SERRY_OK)
+        return run_cannot_start(rank);
     return run_events_add(r, k->pidfd, EPOLLIN, RUN_EVENT_RANK, rank) == SERRY_OK
                ? -1
-               : run_fail(EXIT_FAILURE);
+               : run_cannot_start(rank);
 }
 
 /* Gives it its three streams. */

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#define END_TOLD 16                /* ranks whose waits are told when the time is up */
 #define END_LEFTOVERS SRI_MS(1000) /* for the agent to see the last members go */
 
 void run_signal_all(run *r, int signal)
@@ -161,6 +162,20 @@ static void end_list_alive(const run *r, char *text, size_t cap)
     }
 }
 
+/* What the first of them wait for, as far as they have said. */
+static void end_tell_waits(const run *r)
+{
+    int told = 0;
+    for (int i = 0; i < r->o.size && told < END_TOLD; i++) {
+        char text[512] = "";
+        if (!r->ranks[i].ended)
+            sri_agent_waiting(r->agent, i, text, sizeof text);
+        if (text[0])
+            run_say(r, "rank %d %s", i, text);
+        told += text[0] != '\0';
+    }
+}
+
 void run_timed_out(run *r)
 {
     if (!r->decided) {
@@ -168,6 +183,7 @@ void run_timed_out(run *r)
         end_list_alive(r, list, sizeof list);
         run_say(r, "out of time after %g s; still running: rank%s %s", r->o.timeout,
                 r->alive > 1 ? "s" : "", list);
+        end_tell_waits(r);
         r->decided = true;
         r->status = EXIT_TIMEOUT;
     }

@@ -1,4 +1,4 @@
-/* serry.h: all public headers. serry/mpi.h and serry/transport.h stand apart. */
+/* serry.h: all public headers. serry/mpi.h stands apart: it needs an MPI. */
 #ifndef SERRY_H
 #define SERRY_H
 

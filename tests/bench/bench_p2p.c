@@ -100,8 +100,7 @@ int main(int argc, char **argv)
             bench_die("the window is at most 64");
         double t = pair_measure(&p, pair_stream);
         double messages = (double)p.window / t;
-        figure = strcmp(argv[1], "rate") == 0 ? messages / 1e6
-                                              : messages * (double)p.size / 1e9;
+        figure = strcmp(argv[1], "rate") == 0 ? messages / 1e6 : messages * (double)p.size / 1e9;
     }
     if (p.rank == 0)
         bench_print(figure);

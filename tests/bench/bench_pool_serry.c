@@ -1,9 +1,10 @@
 /* bench_pool_serry nop|spin N [CHUNK]: serry_pool_map of N tasks by 2 worker processes; without
- * CHUNK in chunks of its own choice. Prints tasks/s.
+ * CHUNK in chunks of its own choice. In a world of several ranks the others are the workers. Prints
+ * tasks/s.
  *
- * bench_pool_serry burn N: N single tasks of 1 ms of processor time each are submitted to 2 workers,
- * and then their owner computes, too, without a call to serry, until all have been done. Prints which
- * part of the time of 2 processors went into the tasks and the owner's own work. */
+ * bench_pool_serry burn N: N single tasks of 1 ms of processor time each are submitted to 2
+ * workers, and then their owner computes, too, without a call to serry, until all have been done.
+ * Prints which part of the time of 2 processors went into the tasks and the owner's own work. */
 #include "bench_task.h"
 
 #include <serry.h>
@@ -43,8 +44,8 @@ static int pool_burn(serry_task *t, const void *in, size_t len)
 
 static void pool_computing_owner(size_t n)
 {
-    pool_done = mmap(NULL, sizeof *pool_done, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-                     -1, 0);
+    pool_done =
+        mmap(NULL, sizeof *pool_done, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     serry_future **f = bench_buffer(n * sizeof(serry_future *));
     serry_pool *pool;
     if (pool_done == MAP_FAILED)
@@ -83,6 +84,11 @@ int main(int argc, char **argv)
         items[i] = (int64_t)i;
 
     SERRY_CHECK(serry_init(&argc, &argv));
+    if (serry_rank() > 0) {
+        SERRY_CHECK(serry_finalize());
+        free(items);
+        return 0;
+    }
     serry_pool *pool;
     SERRY_CHECK(serry_pool_create(&pool, &(serry_pool_options){ .workers = WORKERS }));
     serry_task_fn fn = spin ? pool_spin : pool_nop;

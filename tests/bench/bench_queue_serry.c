@@ -69,8 +69,8 @@ int main(int argc, char **argv)
         SERRY_CHECK(serry_send(ranks[k], TAG_GO, NULL, 0));
     struct queue_times times[2 * QUEUE_MAX_SIDE];
     for (size_t k = 0; k < n; k++)
-        SERRY_CHECK(serry_recv(ranks[k], TAG_TIMES, &times[k], sizeof times[k], NULL,
-                               SERRY_FOREVER));
+        SERRY_CHECK(
+            serry_recv(ranks[k], TAG_TIMES, &times[k], sizeof times[k], NULL, SERRY_FOREVER));
     for (size_t k = 0; k < n; k++)
         SERRY_CHECK(serry_process_join(ps[k], NULL, SERRY_FOREVER));
     queue_print(&load, times);

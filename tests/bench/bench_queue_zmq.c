@@ -32,8 +32,7 @@ static void stage_meet(atomic_size_t *count, size_t n)
 /* A name without a file, unique by the main process. */
 static void side_address(char *text, size_t cap, size_t consumer)
 {
-    snprintf(text, cap, "ipc://@serry-bench-%ld-%zu", (long)getppid(),
-             consumer);
+    snprintf(text, cap, "ipc://@serry-bench-%ld-%zu", (long)getppid(), consumer);
 }
 
 static void *side_open(void *ctx, const struct queue_load *load, struct stage *stage, size_t k)
@@ -86,8 +85,8 @@ int main(int argc, char **argv)
     struct queue_load load = queue_load_parse(argc, argv);
     if (load.capacity != 0)
         bench_die("only capacity 0");
-    struct stage *stage = mmap(NULL, sizeof *stage, PROT_READ | PROT_WRITE,
-                               MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct stage *stage =
+        mmap(NULL, sizeof *stage, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (stage == MAP_FAILED)
         bench_die("mmap failed");
     size_t n = load.producers + load.consumers;

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static char programs_dir[PATH_MAX + 32]; /* ends without a slash */
+static char programs_dir[PATH_MAX + 32];  /* ends without a slash */
 static char serry_command[PATH_MAX + 32]; /* "": there is none */
 
 static bool launch_in_path(const char *name)
@@ -90,10 +90,10 @@ static bool launch_mpich(struct launch *l, int ranks, bool copy)
     return launch_in_path("mpirun.mpich");
 }
 
-/* Each rank is a node, so that all messages go over MPI. */
+/* Each rank is a node, so that all messages go over MPI, unless the figure says otherwise. */
 static bool launch_serry_over(struct launch *l, const struct figure *f)
 {
-    launch_add_words(l, "env SERRY_NODES=rank");
+    launch_add_words(l, f->one_node ? "env -u SERRY_NODES" : "env SERRY_NODES=rank");
     return f->over == PEER_OPENMPI ? launch_openmpi(l, f->ranks, false)
                                    : launch_mpich(l, f->ranks, false);
 }
@@ -118,6 +118,15 @@ static bool launch_python(struct launch *l)
     return has_usual || launch_in_path("python3");
 }
 
+/* The distribution's mpi4py is linked to its Open MPI. */
+static bool launch_futures(struct launch *l, int ranks)
+{
+    bool found = launch_openmpi(l, ranks, false);
+    found = launch_python(l) && found;
+    launch_add_words(l, "-m mpi4py.futures");
+    return found && access("/usr/lib/python3/dist-packages/mpi4py/futures", X_OK) == 0;
+}
+
 /* Adds the launcher; the peer's program is bench_, *program (the figure's, as it comes in) and
  * *suffix. */
 static bool launch_prefix(struct launch *l, const struct figure *f, enum peer p,
@@ -129,6 +138,12 @@ static bool launch_prefix(struct launch *l, const struct figure *f, enum peer p,
     case PEER_MESSAGES:
         *suffix = "_serry";
         return f->over ? launch_serry_over(l, f) : launch_serry(l, f->ranks);
+    case PEER_RUN:
+        *suffix = "_serry";
+        return launch_serry(l, f->ranks);
+    case PEER_FUTURES:
+        *suffix = "_futures.py";
+        return launch_futures(l, mpi_ranks);
     case PEER_OPENMPI:
     case PEER_OPENMPI_COPY:
         *suffix = "_openmpi";

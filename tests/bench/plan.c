@@ -32,6 +32,41 @@
         OVER(mpi, on, "bandwidth, 1 MiB", "GB/s", "bandwidth 1048576 16", true, .bound = 0.95),    \
         OVER(mpi, on, "bandwidth, 16 MiB", "GB/s", "bandwidth 16777216 4", true, .bound = 0.95),   \
         OVER(mpi, on, "8-byte messages, window 64", "M/s", "rate 8 64", true, .bound = 0)
+/* Sixteen ranks that wait for the seventeenth, which is not counted. */
+#define IDLE(mpi, on, what, unit_, args_, quick_, ...)                                             \
+    { .group = "mpi", .name = what ", " on, .unit = unit_, .program = "idle", .args = args_,       \
+      .quick = quick_, .ranks = 17, .over = (mpi), .limit = 90, __VA_ARGS__ }
+#define LIMIT(most) { .peer = PEER_LIMIT, .bound = 1, .value = (most) }
+/* MPICH does not yield. */
+#define AWAKE(mpi, args_) { .peer = (mpi), .args = args_, .slow = (mpi) == PEER_MPICH }
+#define IDLE_MPI(mpi, on)                                                                          \
+    IDLE(mpi, on, "16 idle ranks of one node", "% of a core", "use 5", "use 1", .one_node = true,  \
+         .rivals = { LIMIT(1) }),                                                                  \
+        IDLE(mpi, on, "first message after 1 s, one node", "ms", "first 1", NULL,                  \
+             .one_node = true, .rivals = { LIMIT(2) }),                                            \
+        IDLE(mpi, on, "16 idle ranks, each a node", "% of a core", "use 5", "use 1",               \
+             .rivals = { LIMIT(10), AWAKE(mpi, "use 1") }),                                        \
+        IDLE(mpi, on, "first message after 1 s, each a node, mean", "ms", "first 1", NULL,         \
+             .rivals = { LIMIT(2), AWAKE(mpi, NULL) }),                                            \
+        IDLE(mpi, on, "first message after 1 s, each a node, latest", "ms", "latest 1", NULL,      \
+             .rivals = { AWAKE(mpi, NULL) })
+/* On one machine: under mpirun as under serry run. */
+#define UNDER(mpi, on, what, unit_, args_, more, bound_)                                           \
+    { .group = "mpi", .name = what ", one node, " on, .unit = unit_, .program = "p2p",             \
+      .args = args_, .ranks = 2, .over = (mpi), .one_node = true, .more_is_better = (more),        \
+      .rivals = { { .peer = PEER_RUN, .bound = (bound_) } } }
+#define UNDER_MPI(mpi, on)                                                                         \
+    UNDER(mpi, on, "half round trip, 8 B", "us", "latency 8", false, 1.1),                         \
+        UNDER(mpi, on, "half round trip, 64 KiB", "us", "latency 65536", false, 1.1),              \
+        UNDER(mpi, on, "half round trip, 1 MiB", "us", "latency 1048576", false, 1.1),             \
+        UNDER(mpi, on, "bandwidth, 64 KiB", "GB/s", "bandwidth 65536 64", true, 0.9),              \
+        UNDER(mpi, on, "bandwidth, 1 MiB", "GB/s", "bandwidth 1048576 16", true, 0.9)
+/* Ranks that have come to their end are the workers. */
+#define MPI_POOL(mpi, on)                                                                          \
+    { .group = "mpi", .name = "no-op tasks by ranks 1 and 2, " on, .unit = "M tasks/s",            \
+      .program = "pool", .args = "nop 200000 1", .quick = "nop 50000 1", .ranks = 3,               \
+      .over = (mpi), .one_node = true, .scale = 1e-6, .more_is_better = true,                      \
+      .rivals = { { .peer = PEER_FUTURES, .bound = 10, .args = "nop 5000 1" } } }
 #define RING(n, ...)                                                                               \
     { .group = "p2p", .name = "ring of " #n ", per hop", .unit = "us", .program = "ring",          \
       .args = "", .ranks = (n), .rivals = __VA_ARGS__ }
@@ -89,13 +124,19 @@ const struct figure plan[] = {
 
     OVER_MPI(PEER_OPENMPI, "Open MPI"),
     OVER_MPI(PEER_MPICH, "MPICH"),
+    UNDER_MPI(PEER_OPENMPI, "mpirun of Open MPI"),
+    UNDER_MPI(PEER_MPICH, "mpirun of MPICH"),
+    IDLE_MPI(PEER_OPENMPI, "Open MPI"),
+    IDLE_MPI(PEER_MPICH, "MPICH"),
+    MPI_POOL(PEER_OPENMPI, "mpirun of Open MPI"),
+    MPI_POOL(PEER_MPICH, "mpirun of MPICH"),
 
     COLLECTIVES("barrier"),
     COLLECTIVES("bcast"),
     COLLECTIVES("allreduce"),
 
     { .group = "idle", .name = "processor time of a blocked receive", .unit = "ms",
-      .program = "idle", .args = "5", .quick = "1", .ranks = 2,
+      .program = "idle", .args = "blocked 5", .quick = "blocked 1", .ranks = 2,
       .rivals = { { .peer = PEER_LIMIT, .bound = 1, .value = 10 },
                   { .peer = PEER_OPENMPI },
                   { .peer = PEER_MPICH } } },
@@ -181,6 +222,8 @@ const char *plan_peer_name(enum peer p)
         [PEER_SEM] = "sem_t",
         [PEER_BARRIER] = "pthread_barrier",
         [PEER_MESSAGES] = "serry's messages",
+        [PEER_RUN] = "under serry run",
+        [PEER_FUTURES] = "mpi4py.futures",
         [PEER_LIMIT] = "the limit",
     };
     return names[p];

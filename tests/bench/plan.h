@@ -19,6 +19,8 @@ enum peer {
     PEER_SEM,      /* sem_t */
     PEER_BARRIER,  /* pthread_barrier, between processes */
     PEER_MESSAGES, /* serry's own, in place of a pipe */
+    PEER_RUN,      /* serry itself, under serry run */
+    PEER_FUTURES,  /* mpi4py.futures */
     PEER_LIMIT,    /* a fixed number instead of a program */
     PEER_COUNT,
 };
@@ -35,7 +37,7 @@ struct rival {
 };
 
 struct figure {
-    const char *group;   /* the subcommand */
+    const char *group; /* the subcommand */
     const char *name;
     const char *unit;
     bool more_is_better; /* the bounds are lower bounds */
@@ -44,11 +46,12 @@ struct figure {
     const char *quick;   /* args with --quick, if others */
     int ranks;           /* under serry run or mpirun; 0: the program starts what it needs */
     int mpi_ranks;       /* for MPI, if other than ranks */
-    enum peer over;      /* this MPI's launcher starts serry too, each rank as a node of its own, and MPI
-                          * runs at the thread level that serry asks for */
-    bool wall;           /* the figure is the wall time of the command, in ms */
-    double scale;        /* what the output is multiplied by; 0: by 1 */
-    double limit;        /* seconds before a command is ended; 0: 60 */
+    enum peer over; /* this MPI's launcher starts serry too, each rank as a node of its own, and MPI
+                     * runs at the thread level that serry asks for */
+    bool one_node;  /* with over: the machine is one node, as it is without a word */
+    bool wall;      /* the figure is the wall time of the command, in ms */
+    double scale;   /* what the output is multiplied by; 0: by 1 */
+    double limit;   /* seconds before a command is ended; 0: 60 */
     struct rival rivals[MAX_RIVALS + 1];
 };
 

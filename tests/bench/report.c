@@ -18,8 +18,7 @@ void report_settle(struct column *c)
     double sorted[MAX_ROUNDS];
     memcpy(sorted, c->values, c->n * sizeof *sorted);
     qsort(sorted, c->n, sizeof *sorted, by_value);
-    c->median = c->n % 2 == 1 ? sorted[c->n / 2]
-                              : (sorted[c->n / 2 - 1] + sorted[c->n / 2]) / 2;
+    c->median = c->n % 2 == 1 ? sorted[c->n / 2] : (sorted[c->n / 2 - 1] + sorted[c->n / 2]) / 2;
 }
 
 static double report_bound(const struct measured *m, size_t k)
@@ -91,8 +90,8 @@ static void report_cells(struct cells *c, const struct measured *m, size_t k)
     if (ratio >= 0)
         number(c->ratio, sizeof c->ratio, ratio);
     if (report_bound(m, k) > 0)
-        snprintf(c->target, sizeof c->target, "%s %g", m->figure->more_is_better ? ">=" : "<=",
-                 report_bound(m, k));
+        snprintf(c->target, sizeof c->target, "%s %g",
+                 m->figure->more_is_better ? ">=" : "<=", report_bound(m, k));
     if (v != VERDICT_NONE)
         c->verdict = v == VERDICT_MET ? "met" : "missed";
 }

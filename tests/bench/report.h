@@ -21,9 +21,9 @@ struct column {
     enum peer peer;
     enum outcome outcome;
     double values[MAX_ROUNDS];
-    size_t n;        /* rounds that gave a value */
-    double median;   /* if n > 0 */
-    char text[256];  /* why not */
+    size_t n;       /* rounds that gave a value */
+    double median;  /* if n > 0 */
+    char text[256]; /* why not */
 };
 
 /* One figure: serry's column first, then the rivals in the plan's order. */

@@ -46,9 +46,11 @@ bool run_interrupted(void)
 /* In the child. Open MPI refuses root unless told twice. */
 static _Noreturn void run_exec(char *const argv[], double budget, int out, int err)
 {
-    char seconds[32];
-    snprintf(seconds, sizeof seconds, "%g", budget);
-    setenv("BENCH_SECONDS", seconds, 1);
+    char text[32];
+    snprintf(text, sizeof text, "%g", budget);
+    setenv("BENCH_SECONDS", text, 1);
+    snprintf(text, sizeof text, "%ld", (long)getpid());
+    setenv("BENCH_RUN", text, 1);
     setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
     setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
     signal(SIGINT, SIG_DFL);
@@ -182,8 +184,8 @@ static void run_parent(struct run_result *r, pid_t pid, struct stream *streams, 
     waitpid(pid, &status, 0);
     for (int k = 0; k < 2; k++) {
         fcntl(streams[k].fd, F_SETFL, O_NONBLOCK);
-        while (poll(&(struct pollfd){ .fd = streams[k].fd, .events = POLLIN }, 1, 0) > 0 &&
-               stream_read(&streams[k]))
+        while (poll(&(struct pollfd){ .fd = streams[k].fd, .events = POLLIN }, 1, 0) > 0
+               && stream_read(&streams[k]))
             ;
     }
     if (ended)

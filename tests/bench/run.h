@@ -6,15 +6,15 @@
 
 enum run_status {
     RUN_OK,
-    RUN_FAILED,    /* exit code other than 0, a signal, or no number in the output */
+    RUN_FAILED, /* exit code other than 0, a signal, or no number in the output */
     RUN_TIMED_OUT,
-    RUN_STOPPED,   /* the driver was interrupted */
+    RUN_STOPPED, /* the driver was interrupted */
 };
 
 struct run_result {
     enum run_status status;
-    double wall;    /* seconds from fork to the end of the command */
-    double figure;  /* the number it printed; 0 if it printed nothing */
+    double wall;   /* seconds from fork to the end of the command */
+    double figure; /* the number it printed; 0 if it printed nothing */
     bool printed;
     char text[256]; /* why it failed */
 };
@@ -27,8 +27,9 @@ void run_setup(void);
 bool run_interrupted(void);
 
 /* Runs argv (ended by NULL) in a process group of its own, stdin from /dev/null, BENCH_SECONDS in
- * its environment. After limit seconds the group gets SIGTERM, 3 s later SIGKILL, and so does every
- * process that outlived its parent. Blocks until nothing of it is left. */
+ * its environment, and BENCH_RUN, which is another word for each run. After limit seconds the group
+ * gets SIGTERM, 3 s later SIGKILL, and so does every process that outlived its parent. Blocks until
+ * nothing of it is left. */
 void run_command(struct run_result *r, char *const argv[], double budget, double limit);
 
 #endif

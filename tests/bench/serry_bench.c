@@ -23,7 +23,7 @@ struct options {
 };
 
 static const char usage[] =
-    "usage: serry-bench p2p|collectives|idle|start|memory|queue|pool|patterns|all [OPTION]...\n"
+    "usage: serry-bench p2p|mpi|collectives|idle|start|memory|queue|pool|patterns|all [OPTION]...\n"
     "Runs serry and, where installed, Open MPI, MPICH, ZeroMQ and Python in turn and prints the\n"
     "ratios of the medians with their targets. The patterns are lock, semaphore, event, barrier,\n"
     "value, array, list, dict and pipe, beside POSIX threads and semaphores too.\n"
@@ -66,30 +66,54 @@ static size_t parse_rounds(const char *word)
 static struct options parse_options(int argc, char **argv)
 {
     static const struct option longs[] = {
-        { "rounds", required_argument, NULL, 'r' }, { "quick", no_argument, NULL, 'q' },
-        { "only", required_argument, NULL, 'o' },   { "alone", no_argument, NULL, 'a' },
-        { "slow", no_argument, NULL, 's' },         { "json", required_argument, NULL, 'j' },
-        { "markdown", no_argument, NULL, 'm' },     { "help", no_argument, NULL, 'h' },
+        { "rounds", required_argument, NULL, 'r' },
+        { "quick", no_argument, NULL, 'q' },
+        { "only", required_argument, NULL, 'o' },
+        { "alone", no_argument, NULL, 'a' },
+        { "slow", no_argument, NULL, 's' },
+        { "json", required_argument, NULL, 'j' },
+        { "markdown", no_argument, NULL, 'm' },
+        { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
     struct options o = { .rounds = 0 };
     int c;
     while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
         switch (c) {
-        case 'r': o.rounds = parse_rounds(optarg); break;
-        case 'q': o.quick = true; break;
-        case 'o': o.only = optarg; break;
-        case 'a': o.alone = true; break;
-        case 's': o.slow = true; break;
-        case 'j': o.json = optarg; break;
-        case 'm': o.markdown = true; break;
-        case 'h': fputs(usage, stdout); exit(0);
-        default: fputs("Try serry-bench --help.\n", stderr); exit(2);
+        case 'r':
+            o.rounds = parse_rounds(optarg);
+            break;
+        case 'q':
+            o.quick = true;
+            break;
+        case 'o':
+            o.only = optarg;
+            break;
+        case 'a':
+            o.alone = true;
+            break;
+        case 's':
+            o.slow = true;
+            break;
+        case 'j':
+            o.json = optarg;
+            break;
+        case 'm':
+            o.markdown = true;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            exit(0);
+        default:
+            fputs("Try serry-bench --help.\n", stderr);
+            exit(2);
         }
     }
     if (optind + 1 != argc)
-        usage_error("one measurement is to be named: p2p, collectives, idle, start, memory, queue, "
-                    "pool, patterns or all", "");
+        usage_error(
+            "one measurement is to be named: p2p, mpi, collectives, idle, start, memory, queue, "
+            "pool, patterns or all",
+            "");
     o.group = parse_group(argv[optind]);
     if (o.rounds == 0)
         o.rounds = o.quick ? QUICK_ROUNDS : DEFAULT_ROUNDS;
@@ -98,8 +122,8 @@ static struct options parse_options(int argc, char **argv)
 
 static bool is_wanted(const struct figure *f, const struct options *o)
 {
-    return (o->group == NULL || strcmp(f->group, o->group) == 0) &&
-           (o->only == NULL || strstr(f->name, o->only) != NULL);
+    return (o->group == NULL || strcmp(f->group, o->group) == 0)
+           && (o->only == NULL || strstr(f->name, o->only) != NULL);
 }
 
 static void measured_init(struct measured *m, const struct figure *f, const struct options *o)
@@ -132,8 +156,7 @@ static const char *column_args(const struct measured *m, size_t k, const struct 
 static void column_take(struct column *c, const struct figure *f, const struct run_result *r)
 {
     if (r->status == RUN_OK && (f->wall || r->printed)) {
-        c->values[c->n++] = f->wall ? r->wall * 1e3
-                                    : r->figure * (f->scale > 0 ? f->scale : 1);
+        c->values[c->n++] = f->wall ? r->wall * 1e3 : r->figure * (f->scale > 0 ? f->scale : 1);
         return;
     }
     c->outcome = r->status == RUN_TIMED_OUT ? OUT_TIMED_OUT : OUT_FAILED;
@@ -144,8 +167,8 @@ static void column_round(struct measured *m, size_t k, const struct options *o)
 {
     const struct figure *f = m->figure;
     struct column *c = &m->column[k];
-    if (c->peer == PEER_LIMIT || c->outcome == OUT_ABSENT || c->outcome == OUT_SKIPPED ||
-        c->outcome == OUT_TIMED_OUT)
+    if (c->peer == PEER_LIMIT || c->outcome == OUT_ABSENT || c->outcome == OUT_SKIPPED
+        || c->outcome == OUT_TIMED_OUT)
         return;
     struct launch l;
     const char *missing;

@@ -91,7 +91,8 @@ SERRY_RANKS_TEST(Collective, ScatterGivesEachItsPart)
             if (here)
                 in = all_bytes(len);
             ASSERT_EQ(serry_world_scatter(here ? in.data() : nullptr, len, out.data(), root),
-                      SERRY_OK) << serry_err_detail();
+                      SERRY_OK)
+                << serry_err_detail();
             ASSERT_EQ(out, bytes_of(serry_rank(), len)) << len << " bytes of root " << root;
             if (!here)
                 in.assign(len, 0xee);
@@ -134,12 +135,14 @@ SERRY_RANKS_TEST(Collective, AlltoallTransposes)
 
 /* ---- reductions ---- */
 
-template <typename T> T element(int rank, size_t i)
+template <typename T>
+T element(int rank, size_t i)
 {
     /* Small whole numbers, so that floating-point sums and products are exact in any order. */
     return static_cast<T>((static_cast<size_t>(rank) * 5 + i) % 3 + 1);
 }
-template <> serry_double_int element(int rank, size_t i)
+template <>
+serry_double_int element(int rank, size_t i)
 {
     serry_double_int d;
     memset(&d, 0, sizeof d);
@@ -148,7 +151,8 @@ template <> serry_double_int element(int rank, size_t i)
     return d;
 }
 
-template <typename T, typename F> void check_reduction(serry_type type, serry_op op, size_t n, F f)
+template <typename T, typename F>
+void check_reduction(serry_type type, serry_op op, size_t n, F f)
 {
     int me = serry_rank(), size = serry_size();
     std::vector<T> in(n), expected(n), out(n);
@@ -167,8 +171,10 @@ template <typename T, typename F> void check_reduction(serry_type type, serry_op
         << "allreduce of type " << type << ", op " << op << ", n " << n;
     for (int root : { 0, size - 1, size / 2 }) {
         std::vector<T> at_root(n);
-        ASSERT_EQ(serry_world_reduce(in.data(), me == root ? at_root.data() : nullptr, n, type, op,
-                                     root), SERRY_OK) << serry_err_detail();
+        ASSERT_EQ(
+            serry_world_reduce(in.data(), me == root ? at_root.data() : nullptr, n, type, op, root),
+            SERRY_OK)
+            << serry_err_detail();
         if (me == root)
             EXPECT_TRUE(n == 0 || same(at_root)) << "reduce of type " << type << ", op " << op;
     }
@@ -176,7 +182,8 @@ template <typename T, typename F> void check_reduction(serry_type type, serry_op
     EXPECT_TRUE(n == 0 || same(in)) << "in place";
 }
 
-template <typename T> void check_numbers(serry_type type, size_t n)
+template <typename T>
+void check_numbers(serry_type type, size_t n)
 {
     check_reduction<T>(type, SERRY_SUM, n, [](T a, T b) { return static_cast<T>(a + b); });
     check_reduction<T>(type, SERRY_PROD, n, [](T a, T b) { return static_cast<T>(a * b); });
@@ -184,7 +191,8 @@ template <typename T> void check_numbers(serry_type type, size_t n)
     check_reduction<T>(type, SERRY_MAX, n, [](T a, T b) { return std::max(a, b); });
 }
 
-template <typename T> void check_bits(serry_type type, size_t n)
+template <typename T>
+void check_bits(serry_type type, size_t n)
 {
     check_reduction<T>(type, SERRY_AND, n, [](T a, T b) { return static_cast<T>(a & b); });
     check_reduction<T>(type, SERRY_OR, n, [](T a, T b) { return static_cast<T>(a | b); });
@@ -305,7 +313,8 @@ SERRY_RANKS_TEST(Collective, ARankMayFinalizeWhileOthersAreStillAtIt, .ranks({ 2
     EXPECT_EQ(buf, bytes_of(0, 40000));
 }
 
-SERRY_RANKS_TEST(Collective, WhoeverWaitsForARankThatFinalizedFails, .ranks({ 2, 3, 7 }).in_own_world())
+SERRY_RANKS_TEST(Collective, WhoeverWaitsForARankThatFinalizedFails,
+                 .ranks({ 2, 3, 7 }).in_own_world())
 {
     if (serry_rank() == serry_size() - 1)
         return;

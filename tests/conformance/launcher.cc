@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <sstream>
+#include <unistd.h>
 
 using namespace serry_test;
 
@@ -152,6 +153,27 @@ TEST(Launcher, GivesRanksTheLimitOfDescriptorsThatItHad)
           "ulimit -S -n 64; exec " + serry_command() + " run -n 40 sh -c 'ulimit -S -n'" });
     EXPECT_TRUE(r.ok()) << r;
     EXPECT_EQ(lines(r.out), Words(40, "64"));
+}
+
+TEST(Launcher, NamesTheLimitThatRanksDoNotFitInto)
+{
+    auto r =
+        run_program({ "sh", "-c", "ulimit -n 64; exec " + serry_command() + " run -n 100 true" });
+    EXPECT_EQ(r.code, 1) << r;
+    EXPECT_TRUE(has(r.err, "cannot start rank")) << r;
+    EXPECT_TRUE(has(r.err, "64 descriptors, see ulimit -n")) << r;
+}
+
+TEST(Launcher, NamesTheSpaceThatTheSharedSegmentDoesNotFitInto)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "a sanitizer needs more addresses than any limit allows";
+#endif
+    auto r = run_program(
+        { "sh", "-c", "ulimit -v 1000000; exec " + serry_command() + " run -n 2 true" });
+    EXPECT_EQ(r.code, 1) << r;
+    EXPECT_TRUE(has(r.err, "this process may have 1024000000: see ulimit -v")) << r;
+    EXPECT_TRUE(has(r.err, "SERRY_LANES=socket")) << r;
 }
 
 TEST(Launcher, WorksWhenItsParentIgnoresChildren)
@@ -401,7 +423,7 @@ const BadInput bad_inputs[] = {
     { "MissingProgram", { "-n", "3", "not-a-program" }, 127, "'not-a-program'" },
     { "MissingPath", { "-n", "3", "/not/there" }, 127, "'/not/there'" },
     { "NotExecutable", { "-n", "3", "/etc/passwd" }, 126, "/etc/passwd" },
-    { "Directory", { "-n", "3", "/" }, 126, "'/'" },
+    { "Directory", { "-n", "3", "/" }, 126, "'/': it is a directory" },
 };
 
 INSTANTIATE_TEST_SUITE_P(Launcher, LauncherRefuses, testing::ValuesIn(bad_inputs),
@@ -479,7 +501,19 @@ TEST(Command, DescribesThisMachine)
     for (const char *part : { "shared-memory lanes", "socket lanes", "MPI", "ranks of a run",
                               "message", "descriptors", "usable", "serry run ./app" })
         EXPECT_TRUE(has(r.out, part)) << part << r;
+    for (const std::string mpi : { "openmpi", "mpich" }) {
+        std::string plugin =
+            std::string(SERRY_TEST_PROGRAMS) + "/../../lib/serry/libserry_mpi_" + mpi + ".so";
+        if (access(plugin.c_str(), R_OK) == 0)
+            EXPECT_TRUE(has(r.out, mpi == "mpich" ? "yes, MPICH" : "yes, Open MPI")) << r;
+    }
     ProgramOptions o;
+    o.env = { { "SERRY_PLUGIN_DIR", "/nowhere" }, { "SERRY_LANE", "shm" } };
+    r = run_program({ serry_command(), "info" }, o);
+    EXPECT_TRUE(r.ok()) << r;
+    EXPECT_TRUE(has(r.out, "not found")) << r;
+    EXPECT_TRUE(has(r.out, "shm (serry has no option of this name)")) << r;
+    EXPECT_FALSE(has(r.out, "/nowhere (serry")) << r;
     o.env = { { "SERRY_LANES", "paper" } };
     EXPECT_EQ(run_program({ serry_command(), "info" }, o).code, 2);
     EXPECT_EQ(run_program({ "sh", "-c", serry_command() + " info >/dev/full" }).code, 1);

@@ -44,7 +44,9 @@ SERRY_RANKS_TEST(Message, EveryLengthArrivesWhole)
         std::vector<uint8_t> out = pattern(n, serry_rank()), in(n + 1, 0xee);
         serry_status st;
         ASSERT_EQ(serry_sendrecv(next_rank(), 1, out.data(), n, previous_rank(), 1, in.data(),
-                                 in.size(), &st), SERRY_OK) << serry_err_detail();
+                                 in.size(), &st),
+                  SERRY_OK)
+            << serry_err_detail();
         EXPECT_EQ(st.len, n);
         EXPECT_EQ(st.source, previous_rank());
         EXPECT_EQ(in.back(), 0xee);
@@ -69,9 +71,12 @@ SERRY_RANKS_TEST(Message, OrderIsKeptBetweenShortAndLongOnes)
     for (int i = 0; i < count; i++) {
         serry_status st;
         ASSERT_EQ(serry_recv(i % 2 ? SERRY_ANY : previous_rank(), i % 3 ? SERRY_ANY : 5, in.data(),
-                             in.size(), &st, SERRY_FOREVER), SERRY_OK) << serry_err_detail();
+                             in.size(), &st, SERRY_FOREVER),
+                  SERRY_OK)
+            << serry_err_detail();
         ASSERT_EQ(std::vector<uint8_t>(in.begin(), in.begin() + static_cast<long>(st.len)),
-                  pattern(length(i), previous_rank() * 1000 + i)) << "message " << i;
+                  pattern(length(i), previous_rank() * 1000 + i))
+            << "message " << i;
     }
     ASSERT_EQ(serry_wait_all(rs.data(), rs.size(), nullptr, SERRY_FOREVER), SERRY_OK);
 }
@@ -194,7 +199,9 @@ SERRY_RANKS_TEST(Message, ThreadsWaitSideBySide)
             for (int i = 0; i < rounds; i++) {
                 int out = i * threads + t, in = -1;
                 if (serry_sendrecv(next_rank(), t, &out, sizeof out, previous_rank(), t, &in,
-                                   sizeof in, nullptr) != SERRY_OK || in != out)
+                                   sizeof in, nullptr)
+                        != SERRY_OK
+                    || in != out)
                     wrong++;
             }
         });
@@ -255,7 +262,8 @@ SERRY_RANKS_TEST(Message, MisuseIsNamedAndLeavesTheWorldUsable)
     EXPECT_EQ(serry_cancel(&bad), SERRY_EHANDLE);
     int me = serry_rank(), got = -1;
     ASSERT_EQ(serry_sendrecv(next_rank(), 0, &me, sizeof me, previous_rank(), 0, &got, sizeof got,
-                             nullptr), SERRY_OK);
+                             nullptr),
+              SERRY_OK);
     EXPECT_EQ(got, previous_rank());
 }
 

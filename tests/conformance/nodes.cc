@@ -20,8 +20,8 @@ namespace {
         Cases sockets = Cases(own).env("SERRY_LANES", "socket");                                   \
         return add_ranks_test("Nodes", #name, __FILE__, __LINE__, nodes_body_##name, own)          \
                && add_ranks_test("NodesByTwo", #name, __FILE__, __LINE__, nodes_body_##name, two)  \
-               && add_ranks_test("NodesOverSockets", #name, __FILE__, __LINE__,                    \
-                                 nodes_body_##name, sockets);                                      \
+               && add_ranks_test("NodesOverSockets", #name, __FILE__, __LINE__, nodes_body_##name, \
+                                 sockets);                                                         \
     }();                                                                                           \
     static void nodes_body_##name()
 
@@ -280,7 +280,8 @@ NODES_TEST(ANameIsOneObjectHoweverManyCreateIt)
 {
     for (int round = 0; round < 40; round++) {
         std::string name = "n" + std::to_string(round);
-        uint64_t id = create(name.c_str(), round % 2 ? SERRY_NODE(serry_rank() % serry_nodes()) : 0);
+        uint64_t id =
+            create(name.c_str(), round % 2 ? SERRY_NODE(serry_rank() % serry_nodes()) : 0);
         ASSERT_TRUE(all_agree(id)) << round;
         if (serry_rank() == round % serry_size())
             EXPECT_EQ(serry_queue_destroy({ id }), SERRY_OK) << serry_err_detail();

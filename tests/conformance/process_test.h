@@ -1,5 +1,5 @@
-/* conformance/process_test.h: cases of started processes: in a world of one rank, over both kinds of
- * lanes, forked by their starter and forked by the agent. */
+/* conformance/process_test.h: cases of started processes: in a world of one rank, over both kinds
+ * of lanes, forked by their starter and forked by the agent. */
 #ifndef SERRY_TEST_PROCESS_TEST_H
 #define SERRY_TEST_PROCESS_TEST_H
 
@@ -16,10 +16,9 @@
         using namespace serry_test;                                                                \
         return add_ranks_test("Process", #name, __FILE__, __LINE__, process_body_##name,           \
                               Cases() SERRY_TEST_CASES.ranks({ 1 }) __VA_ARGS__)                   \
-               && add_ranks_test("ProcessByAgent", #name, __FILE__, __LINE__,                      \
-                                 process_body_##name,                                              \
-                                 Cases() SERRY_TEST_CASES.ranks({ 1 })                             \
-                                     .env("SERRY_START", "agent") __VA_ARGS__);                    \
+               && add_ranks_test("ProcessByAgent", #name, __FILE__, __LINE__, process_body_##name, \
+                                 Cases() SERRY_TEST_CASES.ranks({ 1 }).env("SERRY_START", "agent") \
+                                     __VA_ARGS__);                                                 \
     }();                                                                                           \
     static void process_body_##name()
 
@@ -40,12 +39,14 @@ inline serry_process start(serry_process_fn fn, const void *arg = nullptr, size_
 }
 
 template <typename T>
-serry_process start_with(serry_process_fn fn, const T &arg, const serry_process_options *o = nullptr)
+serry_process start_with(serry_process_fn fn, const T &arg,
+                         const serry_process_options *o = nullptr)
 {
     return start(fn, &arg, sizeof arg, o);
 }
 
-template <typename T> T argument(const void *arg, size_t len)
+template <typename T>
+T argument(const void *arg, size_t len)
 {
     T t = {};
     EXPECT_EQ(len, sizeof t);
@@ -70,13 +71,15 @@ inline serry_process_info info_of(serry_process p)
 }
 
 /* Values between ranks. */
-template <typename T> void tell(int rank, int tag, const T &value)
+template <typename T>
+void tell(int rank, int tag, const T &value)
 {
     EXPECT_EQ(serry_send(rank, tag, &value, sizeof value), SERRY_OK) << serry_err_detail();
 }
 
 /* From any rank: deaths, told once each, are passed over. */
-template <typename T> T hear(int rank, int tag, int *source = nullptr)
+template <typename T>
+T hear(int rank, int tag, int *source = nullptr)
 {
     T value = {};
     serry_status st = {};

@@ -290,7 +290,8 @@ SERRY_RANKS_TEST(ProcessHandles, TravelInMessages, .ranks({ 2, 3 }))
     EXPECT_EQ(join(p), -SIGUSR2);
 }
 
-SERRY_RANKS_TEST(ProcessHandles, NumbersAreUniqueThoughAllRanksStart, .ranks({ 3, 7 }).in_own_world())
+SERRY_RANKS_TEST(ProcessHandles, NumbersAreUniqueThoughAllRanksStart,
+                 .ranks({ 3, 7 }).in_own_world())
 {
     const int each = 4;
     serry_process ps[each];

@@ -1,6 +1,6 @@
 // ctest: timeout=120
-/* Wrong arguments: each gives its error and a text that says what is wrong, changes nothing, and leaves
- * the world as usable as before. (Those of `serry run`: conformance/launcher.cc.) */
+/* Wrong arguments: each gives its error and a text that says what is wrong, changes nothing, and
+ * leaves the world as usable as before. (Those of `serry run`: conformance/launcher.cc.) */
 #include "fault/fault.h"
 
 #include <cmath>
@@ -154,7 +154,8 @@ const std::vector<Case> message_cases = {
 const std::vector<Case> collective_cases = {
     { "bcast from a root beyond", SERRY_EINVAL,
       [](World &w) { return serry_world_bcast(&byte_, 1, w.n); } },
-    { "bcast from root -1", SERRY_EINVAL, [](World &) { return serry_world_bcast(&byte_, 1, -1); } },
+    { "bcast from root -1", SERRY_EINVAL,
+      [](World &) { return serry_world_bcast(&byte_, 1, -1); } },
     { "bcast of NULL", SERRY_EINVAL, [](World &) { return serry_world_bcast(nullptr, 1, 0); } },
     { "allreduce of NULL", SERRY_EINVAL,
       [](World &) { return serry_world_allreduce(nullptr, &byte_, 1, SERRY_DOUBLE, SERRY_SUM); } },
@@ -185,11 +186,13 @@ const std::vector<Case> process_cases = {
       } },
     { "start with NULL of a length", SERRY_EINVAL,
       [](World &) { return start(nullptr, 5, nullptr, 0); } },
-    { "start with too much", SERRY_ELIMIT, [](World &) { return start(&byte_, huge, nullptr, 0); } },
+    { "start with too much", SERRY_ELIMIT,
+      [](World &) { return start(&byte_, huge, nullptr, 0); } },
     { "start with an empty name", SERRY_EINVAL, [](World &) { return start(nullptr, 0, "", 0); } },
     { "start with a long name", SERRY_EINVAL,
       [](World &) { return start(nullptr, 0, long_name.c_str(), 0); } },
-    { "start on another node", SERRY_EINVAL, [](World &) { return start(nullptr, 0, nullptr, 17); } },
+    { "start on another node", SERRY_EINVAL,
+      [](World &) { return start(nullptr, 0, nullptr, 17); } },
     { "start on node -9", SERRY_EINVAL, [](World &) { return start(nullptr, 0, nullptr, -9); } },
     { "join of nothing", SERRY_EHANDLE,
       [](World &) { return serry_process_join(serry_process{}, nullptr, SERRY_FOREVER); } },
@@ -241,9 +244,13 @@ const std::vector<Case> queue_cases = {
     { "put into nothing", SERRY_EHANDLE,
       [](World &) { return serry_queue_put(serry_queue{}, &byte_, 1, SERRY_FOREVER); } },
     { "put into nonsense", SERRY_EHANDLE,
-      [](World &) { return serry_queue_put(serry_queue{ 0xdeadbeef }, &byte_, 1, SERRY_FOREVER); } },
+      [](World &) {
+          return serry_queue_put(serry_queue{ 0xdeadbeef }, &byte_, 1, SERRY_FOREVER);
+      } },
     { "put into a process", SERRY_EHANDLE,
-      [](World &w) { return serry_queue_put(serry_queue{ w.self.id }, &byte_, 1, SERRY_FOREVER); } },
+      [](World &w) {
+          return serry_queue_put(serry_queue{ w.self.id }, &byte_, 1, SERRY_FOREVER);
+      } },
     { "get with a NaN", SERRY_EINVAL,
       [](World &w) { return serry_queue_get(w.queue, &byte_, 1, nullptr, nan_); } },
     { "get into NULL", SERRY_EINVAL,
@@ -264,14 +271,15 @@ const std::vector<Case> queue_cases = {
       [](World &w) { return serry_queue_task_done(w.named); } },
     { "join with a NaN", SERRY_EINVAL, [](World &w) { return serry_queue_join(w.queue, nan_); } },
     { "close of nothing", SERRY_EHANDLE, [](World &) { return serry_queue_close(serry_queue{}); } },
-    { "destroy twice", SERRY_EHANDLE,
-      [](World &w) { return serry_queue_destroy(w.destroyed); } },
+    { "destroy twice", SERRY_EHANDLE, [](World &w) { return serry_queue_destroy(w.destroyed); } },
 };
 
 void expect_usable(World &w)
 {
-    int me = serry_rank(), next = (me + 1) % w.n, before = (me + w.n - 1) % w.n, got = -1, code = -1;
-    ASSERT_EQ(serry_sendrecv(next, 1, &me, sizeof me, before, 1, &got, sizeof got, nullptr), SERRY_OK)
+    int me = serry_rank(), next = (me + 1) % w.n, before = (me + w.n - 1) % w.n, got = -1,
+        code = -1;
+    ASSERT_EQ(serry_sendrecv(next, 1, &me, sizeof me, before, 1, &got, sizeof got, nullptr),
+              SERRY_OK)
         << serry_err_detail();
     ASSERT_EQ(got, before);
     int sum = 0;

@@ -37,13 +37,6 @@ void end_job(const Job &job)
     EXPECT_EQ(serry_lock_destroy(job.l), SERRY_OK);
 }
 
-int end_of(serry_process p)
-{
-    int code = -1000;
-    EXPECT_EQ(serry_process_join(p, &code, patience(20)), SERRY_OK) << serry_err_detail();
-    return code;
-}
-
 void kill_now(serry_process p)
 {
     EXPECT_EQ(serry_process_kill(p), SERRY_OK);

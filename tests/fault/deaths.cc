@@ -1,6 +1,6 @@
 // ctest: slow timeout=180
-/* Ranks and started processes that are killed while others wait for them: every wait ends, soon, and
- * the rest goes on. */
+/* Ranks and started processes that are killed while others wait for them: every wait ends, soon,
+ * and the rest goes on. */
 #include "fault/fault.h"
 
 using namespace serry_test;
@@ -121,8 +121,9 @@ TEST_P(RankDeath, IsSeenByAllWhoWait)
         all.insert(all.end(), d.begin(), d.end());
     }
     EXPECT_LT(*std::max_element(all.begin(), all.end()), patience(1));
-    printf("[ %s ] a death is seen after %.3f ms (median of %zu), %.3f ms at most\n", name_of(lanes),
-           1e3 * median(all), all.size(), 1e3 * *std::max_element(all.begin(), all.end()));
+    printf("[ %s ] a death is seen after %.3f ms (median of %zu), %.3f ms at most\n",
+           name_of(lanes), 1e3 * median(all), all.size(),
+           1e3 * *std::max_element(all.begin(), all.end()));
 }
 
 INSTANTIATE_TEST_SUITE_P(Deaths, RankDeath,
@@ -234,7 +235,8 @@ SERRY_RANKS_TEST(StartedDeath, IsToldToOtherStartedOnes, .ranks({ 1 }))
         ASSERT_EQ(serry_process_start(&dying, wait_to_die, nullptr, 0, nullptr), SERRY_OK);
         int rank = rank_of(dying);
         for (serry_process &w : waiting)
-            ASSERT_EQ(serry_process_start(&w, wait_for_rank, &rank, sizeof rank, nullptr), SERRY_OK);
+            ASSERT_EQ(serry_process_start(&w, wait_for_rank, &rank, sizeof rank, nullptr),
+                      SERRY_OK);
         nap(0, 0.004);
         ASSERT_EQ(serry_process_kill(dying), SERRY_OK);
         for (serry_process &w : waiting) {

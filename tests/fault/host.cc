@@ -1,6 +1,6 @@
 // ctest: timeout=120
-/* Living in a program that has its own ideas of streams, signals, limits and masks: nothing of it is
- * changed, and nothing of it disturbs. */
+/* Living in a program that has its own ideas of streams, signals, limits and masks: nothing of it
+ * is changed, and nothing of it disturbs. */
 #include "fault/fault.h"
 
 #include <cerrno>
@@ -206,8 +206,8 @@ TEST(HostUmask, MayBeAnything)
 
 /* ---- streams ---- */
 
-/* Which of 0, 1 and 2 are closed says TEST_CLOSED. Printing then goes nowhere, and above all not into
- * something of ours. */
+/* Which of 0, 1 and 2 are closed says TEST_CLOSED. Printing then goes nowhere, and above all not
+ * into something of ours. */
 SERRY_RANKS_BODY(works_with_closed_streams)
 {
     int closed = atoi(getenv("TEST_CLOSED"));
@@ -458,7 +458,8 @@ TEST(HostLimits, OfProcessesAreNamed)
     }
 }
 
-/* Memory that may be mapped, and files that may be made: the shared segment wants more; sockets do. */
+/* Memory that may be mapped, and files that may be made: the shared segment wants more; sockets do.
+ */
 SERRY_RANKS_BODY(inits_with_a_small_limit)
 {
     int which = atoi(getenv("TEST_LIMIT"));

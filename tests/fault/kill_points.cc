@@ -16,8 +16,8 @@ const int victim = 1;
 const int data = 1, farewell = 2, hello = 3; /* tags */
 
 /* Points that a member passes; 15 and 16 are the agent's alone. */
-const std::set<int> members_points = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
-                                       20, 21, 22, 23, 24 };
+const std::set<int> members_points = { 1,  2,  3,  4,  5,  6,  7,  8,  9, 10,
+                                       11, 12, 13, 14, 20, 21, 22, 23, 24 };
 
 /* ---- messages that carry what they should be ---- */
 

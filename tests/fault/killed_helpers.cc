@@ -1,6 +1,6 @@
 // ctest: slow timeout=180
-/* What must not outlive whom: the first process, the launcher, the agent and the nursery are killed,
- * and nothing is left of the run a second later. Program looks for all that by itself. */
+/* What must not outlive whom: the first process, the launcher, the agent and the nursery are
+ * killed, and nothing is left of the run a second later. Program looks for all that by itself. */
 #include "fault/fault.h"
 
 #include <ostream>
@@ -57,7 +57,8 @@ size_t count_notes(const Ranks &r, const std::string &text)
 /* Each rank computes, after having started three processes: four notes from each. */
 SERRY_RANKS_BODY(large_family)
 {
-    /* The launcher's guard finds those, too; of a program that was started directly they are its own. */
+    /* The launcher's guard finds those, too; of a program that was started directly they are its
+     * own. */
     if (getenv("TEST_FORKS") && fork() == 0)
         compute();
     start_some();
@@ -412,7 +413,8 @@ bool bit_of_everything()
     serry_process p;
     if (serry_world_barrier() != SERRY_OK
         || serry_sendrecv((me + 1) % n, 3, bytes, sizeof bytes / 2, (me + n - 1) % n, 3,
-                          bytes + sizeof bytes / 2, sizeof bytes / 2, nullptr) != SERRY_OK
+                          bytes + sizeof bytes / 2, sizeof bytes / 2, nullptr)
+               != SERRY_OK
         || serry_process_start(&p, add_one, &me, sizeof me, nullptr) != SERRY_OK)
         return false;
     serry_process_info info;
@@ -443,16 +445,15 @@ TEST_P(Whoever, DiesTheRunEndsAndLeavesNothing)
     for (int round = 0; round < rounds(30); round++) {
         o.env["SERRY_START"] = round % 2 ? "agent" : "fork";
         if (launch == run)
-            o.run_flags = round % 3 ? std::vector<std::string>{}
-                                    : std::vector<std::string>{ "--keep-going" };
+            o.run_flags =
+                round % 3 ? std::vector<std::string>{} : std::vector<std::string>{ "--keep-going" };
         Ranks ranks(3, lanes, "a_bit_of_everything", o);
         nap(0, 0.08);
         std::vector<pid_t> all = ranks.program().processes();
         std::string who = "nobody";
         if (!all.empty()) {
             pid_t pid = all[dice()() % all.size()];
-            who = std::to_string(pid) + ", "
-                  + read_file("/proc/" + std::to_string(pid) + "/comm");
+            who = std::to_string(pid) + ", " + read_file("/proc/" + std::to_string(pid) + "/comm");
             kill(pid, SIGKILL);
         }
         RanksResult r = ranks.wait();

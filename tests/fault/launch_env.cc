@@ -52,21 +52,26 @@ static const char nowhere[] = "/nowhere/at/all";
 INSTANTIATE_TEST_SUITE_P(
     LaunchEnv, Lies,
     testing::Values(
-        Lie{ "MoreNodesThanRanks", { { "SERRY_NODES", "3" }, { "SERRY_NP", "2" } },
+        Lie{ "MoreNodesThanRanks",
+             { { "SERRY_NODES", "3" }, { "SERRY_NP", "2" } },
              { "SERRY_EINVAL", "SERRY_NODES", "3 nodes", "2 ranks" } },
         Lie{ "NodesWithoutRanks", { { "SERRY_NODES", "2" } }, { "2 nodes", "1 rank:" } },
         Lie{ "NodesThatAreAWord", { { "SERRY_NODES", "all" } }, { "'all'", "'rank'" } },
         Lie{ "NoNodes", { { "SERRY_NODES", "0" } }, { "'0'" } },
-        Lie{ "ATransportThatIsNone", { { "SERRY_TRANSPORT", "pvm" } },
+        Lie{ "ATransportThatIsNone",
+             { { "SERRY_TRANSPORT", "pvm" } },
              { "'pvm'", "local, openmpi, mpich" } },
         Lie{ "AHeartbeatThatIsAWord",
              { { "SERRY_HEARTBEAT", "often" }, { "SERRY_NODES", "2" }, { "SERRY_NP", "2" } },
              { "SERRY_HEARTBEAT", "'often'" } },
-        Lie{ "ARankBeyondTheSize", { { "PMI_SIZE", "4" }, { "PMI_RANK", "9" } },
+        Lie{ "ARankBeyondTheSize",
+             { { "PMI_SIZE", "4" }, { "PMI_RANK", "9" } },
              { "contradicts itself", "9", "4" } },
-        Lie{ "ASizeThatIsAWord", { { "OMPI_COMM_WORLD_SIZE", "many" } },
+        Lie{ "ASizeThatIsAWord",
+             { { "OMPI_COMM_WORLD_SIZE", "many" } },
              { "OMPI_COMM_WORLD_SIZE", "'many'" } },
-        Lie{ "SrunWithoutMpi", { { "SLURM_STEP_NUM_TASKS", "3" }, { "SLURM_PROCID", "1" } },
+        Lie{ "SrunWithoutMpi",
+             { { "SLURM_STEP_NUM_TASKS", "3" }, { "SLURM_PROCID", "1" } },
              { "srun", "3 processes", "--mpi=pmix", "--mpi=pmi2" } },
         Lie{ "NoPlugin",
              { { "PMI_SIZE", "2" }, { "PMI_RANK", "0" }, { "SERRY_PLUGIN_DIR", nowhere } },
@@ -74,7 +79,8 @@ INSTANTIATE_TEST_SUITE_P(
         Lie{ "ANumberOfNodesUnderMpi",
              { { "OMPI_COMM_WORLD_SIZE", "2" }, { "SERRY_NODES", "2" } },
              { "SERRY_NODES", "'2'", "'rank'" } },
-        Lie{ "AgentsThatAreNone", { { "PMI_SIZE", "2" }, { "SERRY_AGENTS", "udp" } },
+        Lie{ "AgentsThatAreNone",
+             { { "PMI_SIZE", "2" }, { "SERRY_AGENTS", "udp" } },
              { "SERRY_AGENTS", "'udp'", "tcp, mpi" } }),
     [](const testing::TestParamInfo<Lie> &i) { return i.param.name; });
 
@@ -100,11 +106,13 @@ TEST(LaunchEnv, UnderSerryRunThereIsOneNode)
 {
     ProgramOptions o;
     o.env["SERRY_NODES"] = "rank";
-    ProgramResult r = run_program({ serry_command(), "run", "-n", "2", program_path("launched") }, o);
+    ProgramResult r =
+        run_program({ serry_command(), "run", "-n", "2", program_path("launched") }, o);
     EXPECT_NE(r.code, 0) << r;
     EXPECT_NE(r.err.find("under serry run all ranks are on one node"), std::string::npos) << r;
     o.env["SERRY_NODES"] = "1";
-    EXPECT_TRUE(run_program({ serry_command(), "run", "-n", "2", program_path("launched") }, o).ok());
+    EXPECT_TRUE(
+        run_program({ serry_command(), "run", "-n", "2", program_path("launched") }, o).ok());
 }
 
 /* ---- plugins that are none ---- */
@@ -112,15 +120,15 @@ TEST(LaunchEnv, UnderSerryRunThereIsOneNode)
 static bool make_plugin(const Scratch &dir, const std::string &source)
 {
     write_file(dir / "p.c", source);
-    ProgramResult r = run_program({ "cc", "-shared", "-fPIC", "-o", dir / "libserry_mpi_mpich.so",
-                                    dir / "p.c" });
+    ProgramResult r =
+        run_program({ "cc", "-shared", "-fPIC", "-o", dir / "libserry_mpi_mpich.so", dir / "p.c" });
     return r.code == 0;
 }
 
 static std::string init_with(const Scratch &dir)
 {
-    ProgramResult r = launched({ { "PMI_SIZE", "2" }, { "PMI_RANK", "0" },
-                                 { "SERRY_PLUGIN_DIR", dir.path() } });
+    ProgramResult r =
+        launched({ { "PMI_SIZE", "2" }, { "PMI_RANK", "0" }, { "SERRY_PLUGIN_DIR", dir.path() } });
     EXPECT_EQ(r.code, 3) << r;
     EXPECT_TRUE(r.left_behind.empty()) << r;
     return r.err;
@@ -156,7 +164,8 @@ TEST(LaunchEnv, NodesAreBlocksOfRanks)
     EXPECT_TRUE(r.ok()) << r;
     for (int rank = 0; rank < 5; rank++) {
         std::string line = "rank " + std::to_string(rank) + " of 5, node "
-                           + std::to_string(rank < 3 ? 0 : 1) + " of 2: sum 15, child 1, queue 15\n";
+                           + std::to_string(rank < 3 ? 0 : 1)
+                           + " of 2: sum 15, child 1, queue 15\n";
         EXPECT_NE(r.out.find(line), std::string::npos) << line << r;
     }
 }
@@ -170,7 +179,8 @@ TEST(LaunchEnv, WhatRanksDoToTheWorldOfSeveralNodesLeavesNothing)
         for (int rank = 0; rank < 3; rank++)
             EXPECT_NE(r.out.find("rank " + std::to_string(rank)
                                  + ": SERRY_EDIED: rank 3 was killed by signal 9\n"),
-                      std::string::npos) << r;
+                      std::string::npos)
+                << r;
         r = launched(env, { "kill", "0" });
         EXPECT_EQ(r.signal, SIGKILL) << r;
         EXPECT_TRUE(r.left_behind.empty()) << r;
@@ -207,8 +217,22 @@ TEST(LaunchEnv, WhoeverDiesWhileAWorldOfNodesIsMadeLeavesNothing)
     }
 }
 
-/* A rank's lifeline, by which the kernel ends it with its agent, is no danger to it any more once the
- * world has ended, though a copy of the rank still holds all that the rank held. */
+/* It has died, for the others, whatever its exit code; without a launcher rank 0 says so. */
+TEST(LaunchEnv, ARankThatLeavesWithoutFinalizeIsNamed)
+{
+    for (const char *nodes : { "1", "3" }) {
+        ProgramResult r =
+            launched({ { "SERRY_NP", "3" }, { "SERRY_NODES", nodes } }, { "skip", "2" });
+        EXPECT_EQ(r.code, 0) << r;
+        EXPECT_NE(r.err.find("rank 0: rank 2 (pid "), std::string::npos) << r;
+        EXPECT_NE(r.err.find("exited with code 0, but without serry_finalize"), std::string::npos)
+            << r;
+        EXPECT_TRUE(r.left_behind.empty()) << r;
+    }
+}
+
+/* A rank's lifeline, by which the kernel ends it with its agent, is no danger to it any more once
+ * the world has ended, though a copy of the rank still holds all that the rank held. */
 SERRY_RANKS_BODY(leaves_a_copy_behind)
 {
     ASSERT_EQ(serry_init(nullptr, nullptr), SERRY_OK) << serry_err_detail();

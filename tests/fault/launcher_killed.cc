@@ -102,11 +102,12 @@ TEST(LauncherKilled, GuardIsNoLoss)
     ASSERT_TRUE(p.wait_for([&] { return count(p.out(), "ready\n") == 2; }));
     pid_t guard = -1;
     auto named = [&] { /* the last thing it does before it watches */
-        for (pid_t pid : children_of(p.pid())) {
-            if (read_file("/proc/" + std::to_string(pid) + "/comm") == "serry-guard\n")
-                guard = pid;
-        }
-        return guard > 0;
+                       for (pid_t pid : children_of(p.pid())) {
+                           if (read_file("/proc/" + std::to_string(pid) + "/comm")
+                               == "serry-guard\n")
+                               guard = pid;
+                       }
+                       return guard > 0;
     };
     ASSERT_TRUE(serry_test::wait_for(named));
     for (int number : { SIGINT, SIGTERM, SIGHUP, SIGQUIT })

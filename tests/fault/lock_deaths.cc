@@ -17,13 +17,6 @@ struct Job {
     int n;
 };
 
-int end_of(serry_process p)
-{
-    int code = -1000;
-    EXPECT_EQ(serry_process_join(p, &code, patience(20)), SERRY_OK) << serry_err_detail();
-    return code;
-}
-
 /* Free, or with something to tell: which of the two is the result. */
 serry_err take_over(serry_lock l)
 {

@@ -128,7 +128,8 @@ SERRY_RANKS_BODY(node_one_is_lost)
     serry_process p = {};
     serry_process_options po = {};
     po.node = SERRY_NODE(1);
-    EXPECT_EQ(serry_process_start(&p, [](const void *, size_t) { return 0; }, nullptr, 0, &po),
+    EXPECT_EQ(serry_process_start(
+                  &p, [](const void *, size_t) { return 0; }, nullptr, 0, &po),
               SERRY_EDIED);
     /* The rest goes on; its names are free again. */
     EXPECT_EQ(serry_queue_get(kept, &got, sizeof got, nullptr, patience(20)), SERRY_OK)
@@ -302,8 +303,8 @@ SERRY_RANKS_BODY(far_processes_are_killed)
 TEST_P(NodeFaults, StartedProcessesOfOtherNodesMayBeKilledAtAnyMoment)
 {
     for (Lanes lanes : { nodes, nodes2 }) {
-        RanksResult r = try_ranks(lanes == nodes ? 3 : 4, lanes, "far_processes_are_killed",
-                                  options());
+        RanksResult r =
+            try_ranks(lanes == nodes ? 3 : 4, lanes, "far_processes_are_killed", options());
         ASSERT_TRUE(hand_on(r)) << r.program;
         EXPECT_TRUE(r.program.ok()) << r.program;
     }

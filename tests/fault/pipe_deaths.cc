@@ -1,25 +1,17 @@
 // ctest: pipe slow timeout=180
-/* Processes at the ends of pipes that die: what came through is a beginning of what was sent, then the
- * death is told, and nobody waits for ever. */
+/* Processes at the ends of pipes that die: what came through is a beginning of what was sent, then
+ * the death is told, and nobody waits for ever. */
 #include "base/point.h"
 #include "fault/fault.h"
+#include "patterns/pipe_test.h"
 
 #include <thread>
 
 using namespace serry_test;
+using pipe_test::make_pipe;
+using pipe_test::Pipe;
 
 namespace {
-
-struct Pipe {
-    serry_conn a, b;
-};
-
-Pipe make_pipe(bool duplex = true)
-{
-    Pipe p = {};
-    EXPECT_EQ(serry_pipe_create(&p.a, &p.b, duplex), SERRY_OK) << serry_err_detail();
-    return p;
-}
 
 /* told: how far the victim has got, by a pipe of its own. */
 struct Job {
@@ -30,24 +22,7 @@ struct Job {
 
 serry_process start(serry_process_fn fn, const Job &job)
 {
-    serry_process p = {};
-    EXPECT_EQ(serry_process_start(&p, fn, &job, sizeof job, nullptr), SERRY_OK)
-        << serry_err_detail();
-    return p;
-}
-
-int rank_of(serry_process p)
-{
-    serry_process_info info = {};
-    EXPECT_EQ(serry_process_info_of(p, &info), SERRY_OK) << serry_err_detail();
-    return info.rank;
-}
-
-int join(serry_process p)
-{
-    int code = -1000;
-    EXPECT_EQ(serry_process_join(p, &code, patience(20)), SERRY_OK) << serry_err_detail();
-    return code;
+    return serry_test::start<Job>(fn, job);
 }
 
 serry_err send(serry_conn c, int value, size_t len = sizeof(int))
@@ -90,8 +65,8 @@ int drain(serry_conn c, int from, serry_err *end)
     return n;
 }
 
-/* What a process that has ended had told of. It may have died before it used its end at all, which is
- * still the maker's then. */
+/* What a process that has ended had told of. It may have died before it used its end at all, which
+ * is still the maker's then. */
 int count_told(const Pipe &told)
 {
     int n = 0, value = -1;
@@ -116,7 +91,10 @@ void expect_over(serry_conn c, serry_err want)
 
 size_t length_of(const Job &job, int i)
 {
-    return job.len ? job.len : i % 50 == 7 ? 100000 : i % 20 == 3 ? 30000 : 4 + (size_t)(i * 37 % 300);
+    return job.len       ? job.len
+           : i % 50 == 7 ? 100000
+           : i % 20 == 3 ? 30000
+                         : 4 + (size_t)(i * 37 % 300);
 }
 
 int writer(const void *arg, size_t)
@@ -153,7 +131,7 @@ int writer_dies(int point, int count)
     serry_process child = start(writer, { p.b, told.b, point, count, n, 0, 0 });
     serry_err end = SERRY_OK;
     int got = drain(p.a, 0, &end);
-    code = join(child);
+    code = end_of(child);
     int said = count_told(told);
     EXPECT_TRUE(got == said || got == said + 1) << got << " came, " << said << " were told of";
     EXPECT_TRUE(code == 0 || code == -SIGKILL) << code;
@@ -175,7 +153,7 @@ int reader_dies(int point, int count)
     Job job = {};
     while (sent < n && (e = send(p.a, sent, length_of(job, sent))) == SERRY_OK)
         sent++;
-    int code = join(child);
+    int code = end_of(child);
     EXPECT_TRUE(code == 0 || code == -SIGKILL) << code;
     int said = count_told(told);
     if (code == 0) {
@@ -189,9 +167,11 @@ int reader_dies(int point, int count)
     return code;
 }
 
-/* The lanes' points, where there are lanes with points, and the pipe's own. A child that dies before it
- * has used its end leaves it to the maker, who has not: nobody is to be waited for then. */
-template <class Dies> void sweep(Dies dies)
+/* The lanes' points, where there are lanes with points, and the pipe's own. A child that dies
+ * before it has used its end leaves it to the maker, who has not: nobody is to be waited for then.
+ */
+template <class Dies>
+void sweep(Dies dies)
 {
     for (int point = 80; point <= 89; point++) {
         for (int count : { 2, 3, 7, 40 })
@@ -276,7 +256,7 @@ SERRY_RANKS_TEST(PipeDeaths, AWriterIsKilledAtAnyTime, .ranks({ 1 }).timeout(100
         EXPECT_EQ(end, SERRY_EDIED) << "after " << n << ": " << serry_err_detail();
         EXPECT_TRUE(has(serry_err_detail(), "killed by signal 9")) << serry_err_detail();
         killer.join();
-        EXPECT_EQ(join(child), -SIGKILL);
+        EXPECT_EQ(end_of(child), -SIGKILL);
         expect_over(p.a, SERRY_EDIED);
         EXPECT_EQ(serry_conn_close(p.a), SERRY_OK);
         EXPECT_EQ(send(p.a, 1), SERRY_EHANDLE);
@@ -308,7 +288,7 @@ SERRY_RANKS_TEST(PipeDeaths, AReaderIsKilledAtAnyTime, .ranks({ 1 }).timeout(100
                 break;
         }
         killer.join();
-        EXPECT_EQ(join(child), -SIGKILL);
+        EXPECT_EQ(end_of(child), -SIGKILL);
         if (early && e == SERRY_ETIMEDOUT) { /* then it is the maker's, with all that was sent */
             int value = -1;
             for (int i = 0; i < n; i++) {
@@ -345,7 +325,7 @@ SERRY_RANKS_TEST(PipeDeaths, WithDataInFlightBothWays, .ranks({ 1 }).timeout(100
         EXPECT_EQ(end, SERRY_EDIED);
         sender.join();
         killer.join();
-        EXPECT_EQ(join(child), -SIGKILL);
+        EXPECT_EQ(end_of(child), -SIGKILL);
     }
 }
 
@@ -363,7 +343,7 @@ SERRY_RANKS_TEST(PipeDeaths, RaiseNoSigpipe, .ranks({ 1 }))
     serry_err e;
     for (int i = 100; (e = send(p.a, i)) == SERRY_OK; i++)
         ;
-    EXPECT_EQ(join(child), -SIGKILL);
+    EXPECT_EQ(end_of(child), -SIGKILL);
     ASSERT_NE(signal(SIGPIPE, SIG_DFL), SIG_ERR);
 }
 
@@ -403,7 +383,7 @@ SERRY_RANKS_TEST(PipeDeaths, AreToldToWhoWaits, .ranks({ 1 }))
         double now = serry_time();
         killer.join();
         times.push_back(now - killed);
-        EXPECT_EQ(join(child), -SIGKILL);
+        EXPECT_EQ(end_of(child), -SIGKILL);
     }
     EXPECT_LT(median(times), 0.05 * patience(1));
 }
@@ -429,7 +409,7 @@ SERRY_RANKS_TEST(PipeDeaths, OfTheMaker, .ranks({ 1 }))
         serry_process maker = start(make_and_die, { p.b, {}, 0, 0, used, 0, 0 });
         ASSERT_EQ(serry_conn_recv(p.a, &q, sizeof q, nullptr, SERRY_FOREVER), SERRY_OK);
         EXPECT_EQ(serry_process_kill(maker), SERRY_OK);
-        EXPECT_EQ(join(maker), -SIGKILL);
+        EXPECT_EQ(end_of(maker), -SIGKILL);
         if (used)
             EXPECT_EQ(recv(q.b, &value), SERRY_OK);
         EXPECT_EQ(recv(q.b, &value), SERRY_EDIED) << serry_err_detail();
@@ -458,8 +438,8 @@ int take_some_and_give(const void *arg, size_t)
     return serry_conn_give(job.c, job.to) == SERRY_OK ? 0 : 2;
 }
 
-/* A giver that dies at any point: the new owner, if it has become that, gets a run of what the giver
- * had not taken, without a gap; then everything, or SERRY_EDIED. */
+/* A giver that dies at any point: the new owner, if it has become that, gets a run of what the
+ * giver had not taken, without a gap; then everything, or SERRY_EDIED. */
 SERRY_RANKS_TEST(PipeDeaths, AGiverMayDieAnywhere, .ranks({ 1 }).timeout(100))
 {
     const int n = 200, taken = 50;
@@ -474,7 +454,7 @@ SERRY_RANKS_TEST(PipeDeaths, AGiverMayDieAnywhere, .ranks({ 1 }).timeout(100))
             serry_err e = SERRY_OK;
             while (sent < n && (e = send(p.a, sent, length_of(job, sent))) == SERRY_OK)
                 sent++;
-            int code = join(child);
+            int code = end_of(child);
             EXPECT_TRUE(code == 0 || code == -SIGKILL) << code;
             died += code != 0;
             if (code == 0)
@@ -514,8 +494,8 @@ SERRY_RANKS_TEST(PipeDeaths, OfTheWriterWhileTheOtherEndIsGiven, .ranks({ 1 }).t
         ASSERT_EQ(recv(told.a, &value), SERRY_OK);
         nap(0, 0.03);
         EXPECT_EQ(serry_process_kill(w), SERRY_OK);
-        EXPECT_EQ(join(w), -SIGKILL);
-        int code = join(g);
+        EXPECT_EQ(end_of(w), -SIGKILL);
+        int code = end_of(g);
         if (code != 0)
             continue; /* it was too early */
         serry_err e;
@@ -545,13 +525,13 @@ SERRY_RANKS_TEST(PipeDeaths, OfTheNewOwner, .ranks({ 1 }).timeout(100))
         serry_err e = serry_conn_give(p.b, rank_of(child));
         EXPECT_TRUE(e == SERRY_OK || e == SERRY_EDIED) << serry_err_detail();
         killer.join();
-        EXPECT_EQ(join(child), -SIGKILL);
+        EXPECT_EQ(end_of(child), -SIGKILL);
         if (e == SERRY_OK) {
-            EXPECT_EQ(join(w), 1); /* its send has failed */
+            EXPECT_EQ(end_of(w), 1); /* its send has failed */
         } else {
             EXPECT_EQ(recv(p.b, &value), SERRY_OK);
             EXPECT_EQ(serry_conn_close(p.b), SERRY_OK);
-            EXPECT_EQ(join(w), 1);
+            EXPECT_EQ(end_of(w), 1);
         }
     }
 }

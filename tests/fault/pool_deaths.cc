@@ -1,46 +1,16 @@
 // ctest: pool slow timeout=300
 /* A worker dies between any two of its steps: no result is lost or told twice, and with no retries
  * only the task that it was at is. */
-#include "base/point.h"
-#include "patterns/pool_test.h"
+#include "fault/pool_deaths.h"
 
 using namespace serry_test;
 using namespace pool_test;
 
 namespace {
 
-struct Death {
-    int point;
-    unsigned count;
-};
-
-/* The first worker is to die, its successors not. */
-int choose(const void *arg, size_t)
-{
-    const Death *d = (const Death *)arg;
-    if (board().inits++ == 0)
-        sri_point_choose(d->point, d->count);
-    return 0;
-}
-
-/* Each third waits for a child. */
-int some_wait(serry_task *t, const void *in, size_t len)
-{
-    int x = *(const int *)in;
-    if (x % 3 == 0) {
-        serry_err e = serry_pool_apply(serry_task_pool(t), echo, in, len, &x, sizeof x, nullptr, 30);
-        if (e != SERRY_OK)
-            return serry_task_fail(t, "%s", serry_err_name(e));
-    }
-    return give(t, &x, sizeof x);
-}
-
 serry_pool *pool_with(const Death &d, int retries)
 {
-    serry_pool_options o = options(2, retries);
-    o.initializer = choose;
-    o.init_arg = &d;
-    o.init_len = sizeof d;
+    serry_pool_options o = with_death(options(2, retries), d);
     board().inits = 0;
     return make_pool(o);
 }
@@ -64,16 +34,14 @@ bool all_is_done(const Death &d, size_t chunk)
     return board().inits > 2;
 }
 
-/* Without retries at most one task is, or two: the one it was at, and the one that waited for it. */
+/* Without retries at most one task is, or two: the one it was at, and the one that waited for it.
+ */
 void little_is_lost(const Death &d)
 {
     serry_pool *p = pool_with(d, 0);
     std::vector<int> out;
     std::vector<serry_err> errors(90);
-    serry_map_options o = {};
-    o.keep_going = true;
-    o.errors = errors.data();
-    serry_err e = map_ints(p, some_wait, numbers(90), &out, o);
+    serry_err e = map_ints(p, some_wait, numbers(90), &out, all_noted(errors));
     int lost = 0;
     for (size_t i = 0; i < 90; i++) {
         if (errors[i] == SERRY_OK)

@@ -1,28 +1,11 @@
 // ctest: nodes pool slow timeout=300
 /* Pools with isolate: the rank, its process at work, or the owner dies, whatever they do. */
-#include "base/point.h"
-#include "patterns/pool_test.h"
+#include "fault/pool_deaths.h"
 
 using namespace serry_test;
 using namespace pool_test;
 
 namespace {
-
-serry_pool_options isolated(int retries = 0)
-{
-    serry_pool_options o = options(0, retries);
-    o.isolate = true;
-    return o;
-}
-
-std::vector<serry_worker_stats> stats_of(serry_pool *p)
-{
-    std::vector<serry_worker_stats> s(600);
-    size_t n = 0;
-    EXPECT_EQ(serry_pool_stats(p, s.data(), s.size(), &n), SERRY_OK) << serry_err_detail();
-    s.resize(std::min(n, s.size()));
-    return s;
-}
 
 /* The process at work for that rank; 0: none, or not up yet. */
 pid_t process_for(serry_pool *p, int rank)
@@ -197,33 +180,6 @@ TEST(PoolIsolateDeaths, ARankMayDieWhileItsProcessIsStarted)
                 run_deadly("rank_1_dies_at_a_point", lanes, n, (size_t)n - 1, point);
 }
 
-struct Death {
-    int point;
-    unsigned count;
-};
-
-/* The first process is to die, its successors not. */
-int choose(const void *arg, size_t)
-{
-    const Death *d = (const Death *)arg;
-    if (board().inits++ == 0)
-        sri_point_choose(d->point, d->count);
-    return 0;
-}
-
-/* Each third waits for a task of its own. */
-int some_wait(serry_task *t, const void *in, size_t len)
-{
-    int x = *(const int *)in;
-    if (x % 3 == 0) {
-        serry_err e =
-            serry_pool_apply(serry_task_pool(t), echo, in, len, &x, sizeof x, nullptr, 30);
-        if (e != SERRY_OK)
-            return serry_task_fail(t, "%s", serry_err_name(e));
-    }
-    return give(t, &x, sizeof x);
-}
-
 SERRY_RANKS_TEST(PoolIsolateDeaths, AProcessMayDieAnywhere, .ranks({ 3 }).timeout(150))
 {
     static Death d;
@@ -231,10 +187,7 @@ SERRY_RANKS_TEST(PoolIsolateDeaths, AProcessMayDieAnywhere, .ranks({ 3 }).timeou
     for (int point = 100; point <= 114; point++) {
         for (unsigned count : { 1u, 5u }) {
             d = { point, count };
-            serry_pool_options o = isolated(5);
-            o.initializer = choose;
-            o.init_arg = &d;
-            o.init_len = sizeof d;
+            serry_pool_options o = with_death(isolated(5), d);
             if (serry_rank() == 0)
                 board().inits = 0;
             barrier();

@@ -2,7 +2,7 @@
 /* Users of a queue that die: what they had taken is gone with them, what they had put is there, and
  * everything else goes on. */
 #include "base/point.h"
-#include "support/ranks.h"
+#include "support/started.h"
 
 #include <csignal>
 #include <cstdlib>
@@ -32,17 +32,12 @@ serry_queue make_queue(size_t capacity = 0)
 
 serry_process start(serry_process_fn fn, const Job &job)
 {
-    serry_process p = {};
-    EXPECT_EQ(serry_process_start(&p, fn, &job, sizeof job, nullptr), SERRY_OK)
-        << serry_err_detail();
-    return p;
+    return serry_test::start<Job>(fn, job);
 }
 
 int join(serry_process p)
 {
-    int code = -1000;
-    EXPECT_EQ(serry_process_join(p, &code, SERRY_FOREVER), SERRY_OK) << serry_err_detail();
-    return code;
+    return end_of(p, SERRY_FOREVER);
 }
 
 serry_err put(serry_queue q, int value, double timeout = SERRY_FOREVER)
@@ -141,7 +136,8 @@ int reader_dies(size_t capacity, int point, int count)
 
 /* Between any two steps in shared memory, the lanes' too. Where there is none, few points are
  * passed at all. */
-template <class Dies> void sweep(Dies dies)
+template <class Dies>
+void sweep(Dies dies)
 {
     bool sockets = getenv("SERRY_LANES") && strcmp(getenv("SERRY_LANES"), "socket") == 0;
     for (size_t capacity : { size_t(0), size_t(n_items) }) {

@@ -1,6 +1,6 @@
 // ctest: slow timeout=300
-/* A process dies at, or is refused, any of its system calls (strace injects it): the run ends, whoever
- * is left goes on or says what was wrong, and nothing stays behind. */
+/* A process dies at, or is refused, any of its system calls (strace injects it): the run ends,
+ * whoever is left goes on or says what was wrong, and nothing stays behind. */
 #include "fault/fault.h"
 
 #include <map>
@@ -91,12 +91,20 @@ Words command(const Scenario &s, const Words &what)
     return argv;
 }
 
-/* In a shell: rank 1 alone under strace, whose arguments follow; the others run the program as it is. */
+/* In a shell: rank 1 alone under strace, whose arguments follow; the others run the program as it
+ * is. */
 Words rank_one(int ranks, const std::string &program)
 {
-    return { serry_command(), "run", "--keep-going", "-n", std::to_string(ranks), "sh", "-c",
+    return { serry_command(),
+             "run",
+             "--keep-going",
+             "-n",
+             std::to_string(ranks),
+             "sh",
+             "-c",
              "if [ $SERRY_RANK = 1 ]; then exec \"$@\"; fi; "
-             "exec \"" + program + "\" survive",
+             "exec \""
+                 + program + "\" survive",
              "sh" };
 }
 
@@ -187,17 +195,17 @@ struct Refusal {
 
 /* What the kernel refuses for want of something. */
 const std::vector<Refusal> refusals = {
-    { "memfd_create", "ENOMEM" }, { "memfd_create", "EMFILE" }, { "ftruncate", "ENOSPC" },
-    { "fallocate", "ENOSPC" },    { "mmap", "ENOMEM" },         { "socketpair", "EMFILE" },
-    { "socketpair", "ENFILE" },   { "clone", "EAGAIN" },        { "clone", "ENOMEM" },
-    { "epoll_create1", "EMFILE" }, { "epoll_ctl", "ENOSPC" },   { "epoll_ctl", "ENOMEM" },
-    { "eventfd2", "EMFILE" },     { "pipe2", "EMFILE" },        { "dup", "EMFILE" },
-    { "fcntl", "EMFILE" },        { "pidfd_open", "EMFILE" },   { "sendmsg", "ENOBUFS" },
-    { "sendmsg", "ENOMEM" },      { "membarrier", "ENOSYS" },   { "madvise", "EINVAL" },
-    { "close_range", "ENOSYS" },  { "setpgid", "EPERM" },       { "openat", "EMFILE" },
-    { "write", "EINTR" },         { "poll", "EINTR" },          { "epoll_wait", "EINTR" },
-    { "recvmsg", "EINTR" },       { "sendmsg", "EINTR" },       { "wait4", "EINTR" },
-    { "read", "EINTR" },          { "fallocate", "EINTR" },
+    { "memfd_create", "ENOMEM" },  { "memfd_create", "EMFILE" }, { "ftruncate", "ENOSPC" },
+    { "fallocate", "ENOSPC" },     { "mmap", "ENOMEM" },         { "socketpair", "EMFILE" },
+    { "socketpair", "ENFILE" },    { "clone", "EAGAIN" },        { "clone", "ENOMEM" },
+    { "epoll_create1", "EMFILE" }, { "epoll_ctl", "ENOSPC" },    { "epoll_ctl", "ENOMEM" },
+    { "eventfd2", "EMFILE" },      { "pipe2", "EMFILE" },        { "dup", "EMFILE" },
+    { "fcntl", "EMFILE" },         { "pidfd_open", "EMFILE" },   { "sendmsg", "ENOBUFS" },
+    { "sendmsg", "ENOMEM" },       { "membarrier", "ENOSYS" },   { "madvise", "EINVAL" },
+    { "close_range", "ENOSYS" },   { "setpgid", "EPERM" },       { "openat", "EMFILE" },
+    { "write", "EINTR" },          { "poll", "EINTR" },          { "epoll_wait", "EINTR" },
+    { "recvmsg", "EINTR" },        { "sendmsg", "EINTR" },       { "wait4", "EINTR" },
+    { "read", "EINTR" },           { "fallocate", "EINTR" },
 };
 
 class EachCall : public testing::TestWithParam<std::tuple<const char *, Lanes>> {};

@@ -1,11 +1,10 @@
-/* mpi/attach.c: a program that uses MPI itself and serry beside it. Its arguments say what it does out
- * of the ordinary:
+/* mpi/attach.c: a program that uses MPI itself and serry beside it. Its arguments say what it does
+ * out of the ordinary:
  *
  * early     attaches before MPI_Init, too          prepare   calls serry_prepare
- * funneled  asks MPI for less than serry needs     late      calls serry_prepare and attaches again,
- * last      attaches all but process 0, in the               when it is too late
- *           opposite order                         after     finalizes behind MPI
- * forget    does not finalize serry */
+ * funneled  asks MPI for less than serry needs     late      calls serry_prepare and attaches
+ * again, last      attaches all but process 0, in the               when it is too late opposite
+ * order                         after     finalizes behind MPI forget    does not finalize serry */
 #include <serry.h>
 #include <serry/mpi.h>
 
@@ -75,7 +74,8 @@ static void side_by_side(MPI_Comm comm)
 
 static void together(MPI_Comm comm, int process)
 {
-    printf("process %d: rank %d of %d, node %d\n", process, serry_rank(), serry_size(), serry_node());
+    printf("process %d: rank %d of %d, node %d\n", process, serry_rank(), serry_size(),
+           serry_node());
     side_by_side(comm);
     if (!told_to("last"))
         start_one();
@@ -101,8 +101,8 @@ int main(int argc, char **argv)
         say("early", serry_attach(MPI_COMM_WORLD));
     if (told_to("prepare"))
         SERRY_CHECK(serry_prepare());
-    MPI_Init_thread(&argc, &argv,
-                    told_to("funneled") ? MPI_THREAD_FUNNELED : MPI_THREAD_SERIALIZED, &level);
+    MPI_Init_thread(&argc, &argv, told_to("funneled") ? MPI_THREAD_FUNNELED : MPI_THREAD_SERIALIZED,
+                    &level);
     MPI_Comm_rank(MPI_COMM_WORLD, &process);
     if (told_to("late"))
         say("prepare", serry_prepare());

@@ -1,6 +1,6 @@
 /* mpi/far_pingpong.c: what the far transport costs over plain MPI: half round trips of frames and
- * of long bodies between two processes, in turn with plain MPI in the same program. Compiled against the MPI
- * whose plugin it is given.
+ * of long bodies between two processes, in turn with plain MPI in the same program. Compiled
+ * against the MPI whose plugin it is given.
  *
  *     mpirun -n 2 far_pingpong PLUGIN [ROUNDS]
  */

@@ -170,6 +170,41 @@ SERRY_RANKS_TEST(TransportBulk, OneTakenBackWhileItMayComeIsNotLost, .ranks({ 2 
         EXPECT_TRUE(e.ok);
 }
 
+bool count_frame(void *ctx, const sri_arrival *)
+{
+    ++*static_cast<int *>(ctx);
+    return true;
+}
+
+/* What was sent and never looked at is fetched, by all together: nothing of it comes later. */
+SERRY_RANKS_TEST(TransportPart, LeavesNothingUnderWay, .ranks({ 2, 3, 4 }))
+{
+    sri_transport *t = sri_world.transport;
+    int late = 0, n = serry_size(), sent = 0;
+    for (int round = 0; round < 5; round++) {
+        for (int i = 0; i < 25 * n; i++) {
+            Bytes bytes = bytes_of(static_cast<size_t>(i) % 4 == 0 ? 9000 : 50, 3);
+            sri_frame f = frame_of(bytes, 1);
+            int to = i % n;
+            sent += to != serry_rank() && t->ops->send(t, to, &f) == SRI_SENT;
+        }
+        EXPECT_GT(sent, 0);
+        double begun = serry_time();
+        plugin->part(t);
+        EXPECT_LT(serry_time() - begun, 4) << "somebody was given up";
+        t->sink = {};
+        t->sink.ctx = &late;
+        t->sink.deliver = count_frame;
+        t->sink.fate = [](void *, int, sri_fate, int) {};
+        sri_mpi_text why;
+        ASSERT_EQ(plugin->barrier(&why), 0) << why.text;
+        for (int i = 0; i < 1000; i++)
+            t->ops->poll(t);
+        EXPECT_EQ(late, 0) << "round " << round;
+        ASSERT_EQ(plugin->barrier(&why), 0) << why.text;
+    }
+}
+
 /* Last, for it ends what there is between these two. */
 SERRY_RANKS_TEST(TransportGone, EndsWhatIsUnderWayAndTakesNothingMore, .ranks({ 2 }))
 {
@@ -195,7 +230,9 @@ bool far_deliver(void *, const sri_arrival *)
     return true;
 }
 
-void far_fate(void *, int, sri_fate, int) {}
+void far_fate(void *, int, sri_fate, int)
+{
+}
 
 } // namespace
 
@@ -218,7 +255,8 @@ int main(int argc, char **argv)
     sink.deliver = far_deliver;
     sink.fate = far_fate;
     if (plugin->open(&sri_world.transport, numbers.data(), plugin->size_of(), plugin->rank(), 16384,
-                     &sink, &why) != 0) {
+                     &sink, &why)
+        != 0) {
         fprintf(stderr, "%s\n", why.text);
         return 2;
     }
@@ -227,6 +265,7 @@ int main(int argc, char **argv)
     if (sri_member_set(true) != SERRY_OK)
         return 2;
     int failed = RUN_ALL_TESTS();
+    plugin->part(sri_world.transport);
     sri_world.transport->ops->close(sri_world.transport, false);
     plugin->end(true);
     return failed;

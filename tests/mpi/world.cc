@@ -85,6 +85,7 @@ TEST_P(MpiWorld, AllRanksComeTogetherAndPartInPeace)
             continue;
         ProgramResult r = launched(w, n, { "fine" });
         EXPECT_TRUE(r.ok()) << r;
+        EXPECT_EQ(r.err, "") << r; /* nor does MPI complain of what is left in it */
         int sum = n * (n + 1) / 2;
         int nodes = w.nodes == "one" ? 1 : n;
         for (int rank = 0; rank < n; rank++) {
@@ -94,6 +95,15 @@ TEST_P(MpiWorld, AllRanksComeTogetherAndPartInPeace)
                                + ", child 1, queue " + std::to_string(sum) + "\n";
             EXPECT_NE(r.out.find(line), std::string::npos) << line << r;
         }
+    }
+}
+
+TEST_P(MpiWorld, MessagesThatNobodyReceivesAreNotLeftInMpi)
+{
+    for (int i = 0; i < rounds(3); i++) {
+        ProgramResult r = launched(GetParam(), 3, { "unread" });
+        EXPECT_TRUE(r.ok()) << r;
+        EXPECT_EQ(r.err, "") << r;
     }
 }
 
@@ -132,30 +142,40 @@ TEST_P(MpiWorld, WithRecoveryTheOthersGoOnAndSayWhoWasLost)
     EXPECT_NE(r.err.find("rank 1 was lost"), std::string::npos) << r;
 }
 
-/* Is it a rank, an agent or a nursery? What becomes of a job whose launcher loses its own helpers
- * is the launcher's affair: Hydra's ranks then wait inside of MPI_Init. */
-static bool is_ours(pid_t pid)
+/* The ranks, agents and nurseries that live. What becomes of a job whose launcher loses its own
+ * helpers is the launcher's affair: Hydra's ranks then wait inside of MPI_Init. */
+static std::vector<pid_t> ours(const Program &p)
 {
-    std::string name = read_file("/proc/" + std::to_string(pid) + "/comm");
-    return name == "launched\n" || name.rfind("serry-", 0) == 0;
+    std::vector<pid_t> all = p.processes();
+    all.erase(std::remove_if(all.begin(), all.end(),
+                             [](pid_t pid) {
+                                 std::string name =
+                                     read_file("/proc/" + std::to_string(pid) + "/comm");
+                                 return name != "launched\n" && name.rfind("serry-", 0) != 0;
+                             }),
+              all.end());
+    return all;
 }
 
-/* Ranks, agents, nurseries, at any time. A rank may die inside MPI_Init, where whether the launcher
- * ends is up to it: once it did not. So this is asked for, and not part of every run. */
+/* Ranks, agents, nurseries, at any time. A rank that dies while it introduces itself to Open MPI's
+ * mpirun can leave a mutex of libpmix locked there, for which mpirun waits at its own end, for
+ * ever, with all its children dead (seen with Open MPI 4.1 and PMIx 4.2). So an mpirun that is
+ * alone is ended here, and only what is not its own is judged. */
 TEST_P(MpiWorld, WhoeverDiesWhileTheWorldIsMadeLeavesNothing)
 {
-    if (!getenv("SERRY_TEST_ROUNDS"))
-        GTEST_SKIP() << "set SERRY_TEST_ROUNDS=25, and watch it";
-    for (int i = 0; i < rounds(4); i++) {
+    for (int i = 0; i < rounds(3); i++) {
         Program p(command(GetParam(), 3, { "fine" }), options(GetParam()));
-        nap(0.02, 0.5);
-        std::vector<pid_t> all = p.processes();
-        all.erase(std::remove_if(all.begin(), all.end(), [](pid_t pid) { return !is_ours(pid); }),
-                  all.end());
+        p.wait_for([&] { return !ours(p).empty(); });
+        nap(0.001, 0.4);
+        std::vector<pid_t> all = ours(p);
         if (!all.empty()) {
             pid_t victim = all[std::uniform_int_distribution<size_t>(0, all.size() - 1)(dice())];
             kill(victim, SIGKILL);
         }
+        EXPECT_TRUE(wait_for([&] { return ours(p).empty(); }, 20));
+        p.wait_for([] { return false; }, 3);
+        if (is_alive(p.pid()) && GetParam().mpi == "openmpi" && ours(p).empty())
+            p.signal(SIGKILL);
         const ProgramResult &r = p.wait();
         EXPECT_FALSE(r.timed_out) << r;
         for (const std::string &left : r.left_behind)

@@ -10,8 +10,8 @@ namespace {
 /* Numbers up to n; says how far it has been read. */
 struct Source {
     size_t n;
-    size_t read = 0;      /* items given */
-    size_t asked = 0;     /* calls */
+    size_t read = 0;  /* items given */
+    size_t asked = 0; /* calls */
     bool in_order = true;
     size_t wrong = SIZE_MAX; /* this one is too long */
     size_t len = sizeof(int);
@@ -124,9 +124,12 @@ SERRY_RANKS_TEST(Imap, UnorderedResultsOvertake, .ranks({ 1 }).directly())
     Source s = { 10 };
     serry_imap_options o = {};
     o.unordered = true;
-    serry_results *it = imap(p, [](serry_task *t, const void *in, size_t len) {
-        return *(const int *)in == 0 ? gated(t, in, len) : give(t, in, len);
-    }, &s, o);
+    serry_results *it = imap(
+        p,
+        [](serry_task *t, const void *in, size_t len) {
+            return *(const int *)in == 0 ? gated(t, in, len) : give(t, in, len);
+        },
+        &s, o);
     int value = -1;
     for (int k = 0; k < 9; k++) {
         ASSERT_EQ(serry_results_next(it, &value, sizeof value, nullptr, nullptr, 20), SERRY_OK);
@@ -209,7 +212,8 @@ SERRY_RANKS_TEST(Imap, TellsOfDeathsAndGoesOn, .ranks({ 1 }).directly())
             int value = -1;
             size_t index = 99;
             ASSERT_EQ(serry_results_next(it, &value, sizeof value, nullptr, &index, 20),
-                      k == 3 ? SERRY_EDIED : SERRY_OK) << serry_err_detail();
+                      k == 3 ? SERRY_EDIED : SERRY_OK)
+                << serry_err_detail();
             ASSERT_EQ(index, (size_t)k);
             ASSERT_EQ(value, k == 3 ? -1 : k);
         }
@@ -268,7 +272,8 @@ SERRY_RANKS_TEST(Imap, RefusesItemsThatAreTooLong, .ranks({ 1 }).directly())
             int value = -1;
             size_t index = 99;
             ASSERT_EQ(serry_results_next(it, &value, sizeof value, nullptr, &index, 20),
-                      k == 4 ? SERRY_ELIMIT : SERRY_OK) << k << serry_err_detail();
+                      k == 4 ? SERRY_ELIMIT : SERRY_OK)
+                << k << serry_err_detail();
             ASSERT_EQ(index, (size_t)k);
         }
         EXPECT_EQ(serry_results_next(it, nullptr, 0, nullptr, nullptr, 20), SERRY_ECLOSED);

@@ -3,13 +3,15 @@
 #ifndef SERRY_LOCK_TEST_H
 #define SERRY_LOCK_TEST_H
 
-#include "support/ranks.h"
+#include "support/started.h"
 
 #include <atomic>
+#include <csignal>
 #include <cstring>
 #include <fcntl.h>
 #include <functional>
 #include <sys/mman.h>
+#include <thread>
 #include <time.h>
 #include <unistd.h>
 
@@ -64,6 +66,41 @@ inline void take(double seconds)
     timespec t = { (time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9) };
     nanosleep(&t, nullptr);
 }
+
+/* Signals to the thread that makes it, again and again, until it is stopped. */
+class SignalStorm {
+public:
+    SignalStorm()
+    {
+        struct sigaction act = {};
+        act.sa_handler = [](int) { caught_++; };
+        caught_ = 0;
+        EXPECT_EQ(sigaction(SIGUSR1, &act, &old_), 0);
+        thread_ = std::thread([this, to = pthread_self()] {
+            while (!over_) {
+                pthread_kill(to, SIGUSR1);
+                take(0.001);
+            }
+        });
+    }
+    ~SignalStorm() { stop(); }
+    /* Returns how many were caught. */
+    int stop()
+    {
+        if (thread_.joinable()) {
+            over_ = true;
+            thread_.join();
+            sigaction(SIGUSR1, &old_, nullptr);
+        }
+        return caught_;
+    }
+
+private:
+    static inline std::atomic<int> caught_{ 0 };
+    struct sigaction old_ = {};
+    std::atomic<bool> over_{ false };
+    std::thread thread_;
+};
 
 /* ---- short forms ---- */
 
@@ -127,32 +164,9 @@ inline bool await_waiting(uint64_t id, int n)
     return came;
 }
 
-inline void barrier()
-{
-    ASSERT_EQ(serry_world_barrier(), SERRY_OK) << serry_err_detail();
-}
-
-template <class Job>
-serry_process start(serry_process_fn fn, const Job &job)
-{
-    serry_process p = {};
-    EXPECT_EQ(serry_process_start(&p, fn, &job, sizeof job, nullptr), SERRY_OK)
-        << serry_err_detail();
-    return p;
-}
-
 inline void join(serry_process p, int want = 0)
 {
-    int code = -1000;
-    EXPECT_EQ(serry_process_join(p, &code, SERRY_FOREVER), SERRY_OK) << serry_err_detail();
-    EXPECT_EQ(code, want);
-}
-
-inline int rank_of(serry_process p)
-{
-    serry_process_info info = {};
-    EXPECT_EQ(serry_process_info_of(p, &info), SERRY_OK) << serry_err_detail();
-    return info.rank;
+    EXPECT_EQ(serry_test::end_of(p, SERRY_FOREVER), want);
 }
 
 } // namespace lock_test

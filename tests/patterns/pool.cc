@@ -49,8 +49,10 @@ SERRY_RANKS_TEST(Pool, MapsIndicesAlone, .ranks({ 1 }).directly())
 {
     serry_pool *p = make_pool(options(3));
     std::vector<size_t> out(5000);
-    ASSERT_EQ(serry_pool_map(p, index_of, nullptr, 0, out.size(), out.data(), sizeof(size_t),
-                             nullptr), SERRY_OK) << serry_err_detail();
+    ASSERT_EQ(
+        serry_pool_map(p, index_of, nullptr, 0, out.size(), out.data(), sizeof(size_t), nullptr),
+        SERRY_OK)
+        << serry_err_detail();
     for (size_t i = 0; i < out.size(); i++)
         ASSERT_EQ(out[i], i);
     end_pool(p);
@@ -77,7 +79,8 @@ SERRY_RANKS_TEST(Pool, CarriesItemsAndResultsOfAnySize, .ranks({ 1 }).directly()
         for (size_t i = 0; i < in.size(); i++)
             in[i] = (unsigned char)(i * 7 + i / 251);
         ASSERT_EQ(serry_pool_map(p, backwards, in.data(), size, n, out.data(), size, nullptr),
-                  SERRY_OK) << size << ": " << serry_err_detail();
+                  SERRY_OK)
+            << size << ": " << serry_err_detail();
         for (size_t i = 0; i < in.size(); i++)
             ASSERT_EQ(in[i], out[i / size * size + size - 1 - i % size]) << size << " at " << i;
     }
@@ -99,7 +102,8 @@ SERRY_RANKS_TEST(Pool, FillsShortResultsWithZeros, .ranks({ 1 }).directly())
         in[i] = (int)(i % (size + 1));
     std::string out(n * size, 'x');
     ASSERT_EQ(serry_pool_map(p, as_long_as, in.data(), sizeof(int), n, out.data(), size, nullptr),
-              SERRY_OK) << serry_err_detail();
+              SERRY_OK)
+        << serry_err_detail();
     for (size_t i = 0; i < n; i++) {
         std::string want((size_t)in[i], 'a');
         want.resize(size, '\0');
@@ -163,7 +167,8 @@ SERRY_RANKS_TEST(Pool, AppliesOneTask, .ranks({ 1 }).directly())
         std::string out((size_t)n + 1, 'x');
         size_t len = 12345;
         EXPECT_EQ(serry_pool_apply(p, as_long_as, &n, sizeof n, out.data(), out.size(), &len, 20),
-                  SERRY_OK) << serry_err_detail();
+                  SERRY_OK)
+            << serry_err_detail();
         EXPECT_EQ(len, (size_t)n);
         EXPECT_TRUE(out == std::string((size_t)n, 'a') + 'x');
     }
@@ -478,8 +483,10 @@ SERRY_RANKS_TEST(Pool, RefusesBadArgumentsOfMaps, .ranks({ 1 }).directly())
         serry_map_options o = {};
         o.timeout = b.timeout;
         o.errors = errors;
-        EXPECT_EQ(serry_pool_map(b.pool, b.fn, b.items, b.item_size, b.n, b.results, b.result_size,
-                                 &o), SERRY_EINVAL) << &b - bad;
+        EXPECT_EQ(
+            serry_pool_map(b.pool, b.fn, b.items, b.item_size, b.n, b.results, b.result_size, &o),
+            SERRY_EINVAL)
+            << &b - bad;
         EXPECT_STRNE(serry_err_detail(), "") << &b - bad;
     }
     EXPECT_TRUE(errors[0] == SERRY_EINTERNAL && y[0] == -1);

@@ -11,22 +11,6 @@ using namespace pool_test;
 
 namespace {
 
-serry_pool_options isolated(int retries = 0)
-{
-    serry_pool_options o = options(0, retries);
-    o.isolate = true;
-    return o;
-}
-
-std::vector<serry_worker_stats> stats_of(serry_pool *p)
-{
-    std::vector<serry_worker_stats> s(600);
-    size_t n = 0;
-    EXPECT_EQ(serry_pool_stats(p, s.data(), s.size(), &n), SERRY_OK) << serry_err_detail();
-    s.resize(std::min(n, s.size()));
-    return s;
-}
-
 std::vector<serry_worker_stats> live_ones(serry_pool *p)
 {
     std::vector<serry_worker_stats> live;
@@ -232,9 +216,7 @@ void crashes_are_told(serry_pool *p)
     Told told = { std::vector<std::string>(50) };
     std::vector<int> out;
     std::vector<serry_err> errors(50);
-    serry_map_options o = {};
-    o.keep_going = true;
-    o.errors = errors.data();
+    serry_map_options o = all_noted(errors);
     o.on_error = take_told;
     o.ctx = &told;
     EXPECT_EQ(map_ints(p, some_crash, numbers(50), &out, o), SERRY_EDIED);
@@ -306,25 +288,12 @@ SERRY_RANKS_TEST(PoolIsolate, ACrashStopsAMapThatIsNotToGoOn, .ranks({ 3, 4 }))
 
 /* ---- tasks that are ended ---- */
 
-int stuck_at_3(serry_task *t, const void *in, size_t len)
-{
-    return *(const int *)in == 3 ? stuck(t, in, len) : give(t, in, len);
-}
-
 SERRY_RANKS_TEST(PoolIsolate, ATaskThatTakesTooLongIsEnded, .ranks({ 3, 4 }))
 {
     serry_pool_options po = options(0);
     po.task_timeout = patience(0.3);
     with_pool(po, [](serry_pool *p) {
-        std::vector<int> out;
-        std::vector<serry_err> errors(100);
-        serry_map_options o = {};
-        o.keep_going = true;
-        o.errors = errors.data();
-        EXPECT_EQ(map_ints(p, stuck_at_3, numbers(100), &out, o), SERRY_EDIED);
-        EXPECT_TRUE(has(serry_err_detail(), "longer than")) << serry_err_detail();
-        for (size_t i = 0; i < 100; i++)
-            EXPECT_EQ(errors[i], i == 3 ? SERRY_EDIED : SERRY_OK) << i;
+        expect_only_3_ended(p);
         EXPECT_TRUE(wait_for([] { return !is_alive(board().pid[0]); }));
         expect_works(p);
     });

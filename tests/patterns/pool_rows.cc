@@ -13,22 +13,6 @@ using namespace pool_test;
 
 namespace {
 
-serry_err get(serry_future *f, double timeout = 20)
-{
-    int value;
-    size_t len;
-    return serry_future_get(f, &value, sizeof value, &len, timeout);
-}
-
-std::vector<serry_worker_stats> stats_of(serry_pool *p)
-{
-    size_t n = 0;
-    std::vector<serry_worker_stats> s(1000);
-    EXPECT_EQ(serry_pool_stats(p, s.data(), s.size(), &n), SERRY_OK) << serry_err_detail();
-    s.resize(n);
-    return s;
-}
-
 int my_pid(serry_task *t, const void *, size_t)
 {
     int pid = (int)getpid();
@@ -55,8 +39,9 @@ SERRY_RANKS_TEST(PoolRows, Starmap, .ranks({ 1 }).directly())
     for (int i = 0; i < 100; i++)
         in.push_back({ i, i + 1 });
     std::vector<int> out(100);
-    EXPECT_EQ(serry_pool_map(p, product, in.data(), sizeof(Pair), 100, out.data(), sizeof(int),
-                             nullptr), SERRY_OK);
+    EXPECT_EQ(
+        serry_pool_map(p, product, in.data(), sizeof(Pair), 100, out.data(), sizeof(int), nullptr),
+        SERRY_OK);
     for (int i = 0; i < 100; i++)
         EXPECT_EQ(out[(size_t)i], i * (i + 1));
     end_pool(p);
@@ -102,7 +87,8 @@ SERRY_RANKS_TEST(PoolRows, TerminateWithManyQueued, .ranks({ 1 }).directly())
     std::vector<int> in = numbers(10000), out(10000);
     serry_future *f;
     ASSERT_EQ(serry_pool_map_async(&f, p, gated, in.data(), sizeof(int), in.size(), out.data(),
-                                   sizeof(int), nullptr), SERRY_OK);
+                                   sizeof(int), nullptr),
+              SERRY_OK);
     double begun = serry_time();
     EXPECT_EQ(serry_pool_terminate(p), SERRY_OK);
     EXPECT_EQ(serry_pool_join(p, 20), SERRY_OK);

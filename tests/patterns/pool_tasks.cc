@@ -34,8 +34,10 @@ void sum_tree(serry_pool *p)
 {
     for (int depth : { 0, 1, 5, 10 }) {
         long sum = 0;
-        EXPECT_EQ(serry_pool_apply(p, tree_sum, &depth, sizeof depth, &sum, sizeof sum, nullptr, 60),
-                  SERRY_OK) << serry_err_detail();
+        EXPECT_EQ(
+            serry_pool_apply(p, tree_sum, &depth, sizeof depth, &sum, sizeof sum, nullptr, 60),
+            SERRY_OK)
+            << serry_err_detail();
         EXPECT_EQ(sum, 1L << depth);
     }
     expect_works(p);
@@ -102,7 +104,8 @@ int use_all(serry_task *t, const void *in, size_t)
     std::vector<int> items = numbers(50, x), late(50);
     serry_future *f;
     EXPECT_EQ(serry_pool_map_async(&f, p, echo, items.data(), sizeof(int), 50, late.data(),
-                                   sizeof(int), nullptr), SERRY_OK);
+                                   sizeof(int), nullptr),
+              SERRY_OK);
     EXPECT_EQ(serry_future_get(f, nullptr, 0, nullptr, 30), SERRY_OK) << serry_err_detail();
     EXPECT_EQ(late, items);
     serry_future_free(f);
@@ -169,10 +172,7 @@ void fail_some(serry_pool *p)
 {
     std::vector<int> out;
     std::vector<serry_err> errors(30);
-    serry_map_options o = {};
-    o.keep_going = true;
-    o.errors = errors.data();
-    EXPECT_EQ(map_ints(p, parent_of_failing, numbers(30), &out, o), SERRY_ETASK);
+    EXPECT_EQ(map_ints(p, parent_of_failing, numbers(30), &out, all_noted(errors)), SERRY_ETASK);
     EXPECT_STREQ(serry_err_detail(), "child: no 0");
     for (int i = 0; i < 30; i++) {
         EXPECT_EQ(errors[(size_t)i], i % 3 ? SERRY_OK : SERRY_ETASK);
@@ -216,10 +216,7 @@ SERRY_RANKS_TEST(PoolTasks, ThatDieAfterWaitingAreReported, .ranks({ 1 }).direct
     serry_pool *p = make_pool(options(2));
     std::vector<int> out;
     std::vector<serry_err> errors(40);
-    serry_map_options o = {};
-    o.keep_going = true;
-    o.errors = errors.data();
-    EXPECT_EQ(map_ints(p, dies_after_waiting, numbers(40), &out, o), SERRY_EDIED);
+    EXPECT_EQ(map_ints(p, dies_after_waiting, numbers(40), &out, all_noted(errors)), SERRY_EDIED);
     EXPECT_TRUE(has(serry_err_detail(), "task 7")) << serry_err_detail();
     for (size_t i = 0; i < 40; i++) {
         EXPECT_EQ(errors[i], i == 7 ? SERRY_EDIED : SERRY_OK) << i;
@@ -248,8 +245,8 @@ SERRY_RANKS_TEST(PoolTasks, DieWithTheirsOnlySoOften, .ranks({ 1 }).directly())
 {
     for (int depth : { 1, 3 }) {
         serry_pool *p = make_pool(options(2, 2));
-        serry_err e = serry_pool_apply(p, parent_of_poison, &depth, sizeof depth, nullptr, 0,
-                                       nullptr, 20);
+        serry_err e =
+            serry_pool_apply(p, parent_of_poison, &depth, sizeof depth, nullptr, 0, nullptr, 20);
         EXPECT_TRUE(e == SERRY_ETASK || e == SERRY_EDIED) << serry_err_name(e);
         expect_works(p);
         end_pool(p);
@@ -285,7 +282,8 @@ SERRY_RANKS_TEST(PoolTasks, ThatWaitRunMoreThanTheirNumber, .ranks({ 1 }).direct
     int depth = 4;
     long sum = 0;
     EXPECT_EQ(serry_pool_apply(p, tree_sum, &depth, sizeof depth, &sum, sizeof sum, nullptr, 60),
-              SERRY_OK) << serry_err_detail();
+              SERRY_OK)
+        << serry_err_detail();
     EXPECT_EQ(sum, 16);
     end_pool(p);
 }

@@ -3,8 +3,9 @@
 #ifndef SERRY_POOL_TEST_H
 #define SERRY_POOL_TEST_H
 
-#include "support/ranks.h"
+#include "support/started.h"
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstring>
@@ -83,6 +84,12 @@ inline int stuck(serry_task *, const void *, size_t)
         pause();
 }
 
+/* Only one of them. */
+inline int stuck_at_3(serry_task *t, const void *in, size_t len)
+{
+    return *(const int *)in == 3 ? stuck(t, in, len) : give(t, in, len);
+}
+
 inline serry_pool_options options(int workers = 2, int retries = 0)
 {
     serry_pool_options o = {};
@@ -91,11 +98,28 @@ inline serry_pool_options options(int workers = 2, int retries = 0)
     return o;
 }
 
+/* Each rank's tasks run in a process of their own. */
+inline serry_pool_options isolated(int retries = 0)
+{
+    serry_pool_options o = options(0, retries);
+    o.isolate = true;
+    return o;
+}
+
 inline serry_pool *make_pool(const serry_pool_options &o = options())
 {
     serry_pool *p = nullptr;
     EXPECT_EQ(serry_pool_create(&p, &o), SERRY_OK) << serry_err_detail();
     return p;
+}
+
+inline std::vector<serry_worker_stats> stats_of(serry_pool *p)
+{
+    std::vector<serry_worker_stats> s(600);
+    size_t n = 0;
+    EXPECT_EQ(serry_pool_stats(p, s.data(), s.size(), &n), SERRY_OK) << serry_err_detail();
+    s.resize(std::min(n, s.size()));
+    return s;
 }
 
 /* Finishes its tasks, its workers end, and it is freed. */
@@ -122,14 +146,25 @@ inline serry_err map_ints(serry_pool *p, serry_task_fn fn, const std::vector<int
     return serry_pool_map(p, fn, in.data(), sizeof(int), in.size(), out->data(), sizeof(int), &o);
 }
 
+/* All are tried; what became of each is noted. */
+inline serry_map_options all_noted(std::vector<serry_err> &errors)
+{
+    serry_map_options o = {};
+    o.keep_going = true;
+    o.errors = errors.data();
+    return o;
+}
+
 /* The pool works: a map of squares is right. */
 inline void expect_works(serry_pool *p, size_t n = 500)
 {
     std::vector<double> x(n), y(n, -1);
     for (size_t i = 0; i < n; i++)
         x[i] = (double)i;
-    ASSERT_EQ(serry_pool_map(p, square, x.data(), sizeof(double), n, y.data(), sizeof(double),
-                             nullptr), SERRY_OK) << serry_err_detail();
+    ASSERT_EQ(
+        serry_pool_map(p, square, x.data(), sizeof(double), n, y.data(), sizeof(double), nullptr),
+        SERRY_OK)
+        << serry_err_detail();
     for (size_t i = 0; i < n; i++)
         ASSERT_EQ(y[i], x[i] * x[i]);
 }
@@ -151,6 +186,23 @@ inline void expect_result(serry_future *f, int want, double timeout = 20)
     serry_future_free(f);
 }
 
+inline serry_err get(serry_future *f, int *value = nullptr, double timeout = 20)
+{
+    int none;
+    size_t len;
+    return serry_future_get(f, value ? value : &none, sizeof(int), &len, timeout);
+}
+
+inline int failing(serry_task *t, const void *in, size_t)
+{
+    return serry_task_fail(t, "no %d", *(const int *)in);
+}
+
+inline void open_gate()
+{
+    board().open = 1;
+}
+
 /* A task that gives tasks. */
 inline int fibonacci(serry_task *t, const void *in, size_t)
 {
@@ -158,7 +210,8 @@ inline int fibonacci(serry_task *t, const void *in, size_t)
     if (n > 1) {
         int less[2] = { n - 1, n - 2 }, got[2] = {};
         if (serry_pool_map(serry_task_pool(t), fibonacci, less, sizeof(int), 2, got, sizeof(int),
-                           nullptr) != SERRY_OK)
+                           nullptr)
+            != SERRY_OK)
             return serry_task_fail(t, "%s", serry_err_detail());
         sum = got[0] + got[1];
     }
@@ -209,9 +262,15 @@ inline bool has(const std::string &text, const std::string &part)
     return text.find(part) != std::string::npos;
 }
 
-inline void barrier()
+/* Of a pool with a time limit: the task that never ends is ended and told of, no other is. */
+inline void expect_only_3_ended(serry_pool *p)
 {
-    ASSERT_EQ(serry_world_barrier(), SERRY_OK) << serry_err_detail();
+    std::vector<int> out;
+    std::vector<serry_err> errors(100);
+    EXPECT_EQ(map_ints(p, stuck_at_3, numbers(100), &out, all_noted(errors)), SERRY_EDIED);
+    EXPECT_TRUE(has(serry_err_detail(), "longer than")) << serry_err_detail();
+    for (size_t i = 0; i < 100; i++)
+        EXPECT_EQ(errors[i], i == 3 ? SERRY_EDIED : SERRY_OK) << i;
 }
 
 /* Both kinds of pools: worker processes in a world of one, and ranks that serve rank 0. */
@@ -230,7 +289,7 @@ inline void with_pool(const serry_pool_options &o, void (*use)(serry_pool *))
         EXPECT_EQ(serry_pool_serve(0, 60), SERRY_OK) << serry_err_detail();
     }
     if (serry_size() > 1)
-        barrier();
+        serry_test::barrier();
 }
 
 } // namespace pool_test

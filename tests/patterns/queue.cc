@@ -1,6 +1,6 @@
 // ctest: queue timeout=120
 /* Queues as their users see them, over both kinds of lanes. */
-#include "support/ranks.h"
+#include "support/started.h"
 
 #include <cmath>
 #include <cstring>
@@ -46,11 +46,6 @@ size_t size_of(serry_queue q)
     return n;
 }
 
-void barrier()
-{
-    ASSERT_EQ(serry_world_barrier(), SERRY_OK) << serry_err_detail();
-}
-
 struct Job {
     serry_queue q, other;
     int n;
@@ -58,17 +53,12 @@ struct Job {
 
 serry_process start(serry_process_fn fn, const Job &job)
 {
-    serry_process p = {};
-    EXPECT_EQ(serry_process_start(&p, fn, &job, sizeof job, nullptr), SERRY_OK)
-        << serry_err_detail();
-    return p;
+    return serry_test::start<Job>(fn, job);
 }
 
 void join(serry_process p, int want = 0)
 {
-    int code = -1000;
-    EXPECT_EQ(serry_process_join(p, &code, SERRY_FOREVER), SERRY_OK) << serry_err_detail();
-    EXPECT_EQ(code, want);
+    EXPECT_EQ(end_of(p, SERRY_FOREVER), want);
 }
 
 /* ---- full and empty ---- */
@@ -255,9 +245,10 @@ SERRY_RANKS_TEST(Queue, IsFirstInFirstOutForReadersThatTakeTurns, .ranks({ 2, 3 
 SERRY_RANKS_TEST(Queue, CarriesItemsOfAnySize, .ranks({ 1, 2 }))
 {
     serry_queue q = open_queue("sizes", 4);
-    std::vector<size_t> sizes = { 0,    1,    7,     8,     231,   232,    233,    4000,   8150,
-                                  8151, 8152, 8160,  8176,  8177,  16384,  16400,  65535,  65536,
-                                  65537, 1u << 20, (1u << 20) + 1, 5u << 20 };
+    std::vector<size_t> sizes = { 0,       1,     7,     8,     231,   232,      233,
+                                  4000,    8150,  8151,  8152,  8160,  8176,     8177,
+                                  16384,   16400, 65535, 65536, 65537, 1u << 20, (1u << 20) + 1,
+                                  5u << 20 };
     if (serry_rank() == serry_size() - 1 && serry_size() > 1) {
         for (size_t n : sizes) {
             std::vector<char> item(n);

@@ -49,9 +49,12 @@ enum Manner { gentle, rough };
 double pick_timeout(std::mt19937 &random, Manner manner)
 {
     switch (manner == gentle ? 3 : random() % 4) {
-    case 0: return SERRY_NOWAIT;
-    case 1: return 1e-5 * (double)(random() % 30);
-    default: return SERRY_FOREVER;
+    case 0:
+        return SERRY_NOWAIT;
+    case 1:
+        return 1e-5 * (double)(random() % 30);
+    default:
+        return SERRY_FOREVER;
     }
 }
 

@@ -1,9 +1,11 @@
 #!/bin/sh
-# science_mandelbrot.sh MANDELBROT SERRY: mandelbrot writes the same picture however it is started
-# and cut into tiles, of the size asked for, with the right points black.
+# science_mandelbrot.sh MANDELBROT SERRY [LAUNCH]: mandelbrot writes the same picture however it is
+# started and cut into tiles, of the size asked for, with the right points black. LAUNCH: words that
+# start it as several ranks, in place of the other ways to have several.
 set -u
 mandelbrot=$1
 serry=$2
+launch=${3-}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
@@ -17,6 +19,7 @@ way() {
     direct) timeout -k 5 120 "$mandelbrot" "$@" ;;
     np*) SERRY_NP=${how#np} timeout -k 5 120 "$mandelbrot" "$@" ;;
     run*) timeout -k 5 120 "$serry" run -n "${how#run}" "$mandelbrot" "$@" ;;
+    launched) timeout -k 5 120 $launch "$mandelbrot" "$@" ;; # words of a command
     esac
 }
 
@@ -45,7 +48,10 @@ verdict "it is a PNG file" $?
 [ "$(number direct.png 16) $(number direct.png 20)" = "101 67" ]
 verdict "it is 101 by 67 pixels" $?
 
-for how in np4 run1 run3; do
+ways="np4 run1 run3"
+two="direct run3"
+[ -z "$launch" ] || ways=launched two=launched
+for how in $ways; do
     way $how $view --output $how.png 2>err
     verdict "a picture is written ($how)" $?
     cmp direct.png $how.png 2>>err
@@ -83,7 +89,7 @@ verdict "the set is its own mirror image" $?
 refused() {
     status=$1 pattern=$2
     shift 2
-    for how in direct run3; do
+    for how in $two; do
         way $how "$@" >out 2>err
         got=$?
         [ $got -eq "$status" ] && [ "$(grep -c -- "$pattern" err)" -eq 1 ] && [ ! -s out ]

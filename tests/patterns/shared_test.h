@@ -3,7 +3,7 @@
 #ifndef SERRY_SHARED_TEST_H
 #define SERRY_SHARED_TEST_H
 
-#include "support/ranks.h"
+#include "support/started.h"
 
 #include <cstring>
 #include <string>
@@ -180,25 +180,9 @@ Handle from(const std::string &bytes)
     return h;
 }
 
-inline void barrier()
-{
-    ASSERT_EQ(serry_world_barrier(), SERRY_OK) << serry_err_detail();
-}
-
-template <class Job>
-serry_process start(serry_process_fn fn, const Job &job)
-{
-    serry_process p = {};
-    EXPECT_EQ(serry_process_start(&p, fn, &job, sizeof job, nullptr), SERRY_OK)
-        << serry_err_detail();
-    return p;
-}
-
 inline int join(serry_process p)
 {
-    int code = -1000;
-    EXPECT_EQ(serry_process_join(p, &code, SERRY_FOREVER), SERRY_OK) << serry_err_detail();
-    return code;
+    return serry_test::end_of(p, SERRY_FOREVER);
 }
 
 } // namespace shared_test

@@ -3,7 +3,7 @@
 #define SERRY_TEST_SYNC_H
 
 #include "base/point.h"
-#include "support/ranks.h"
+#include "support/started.h"
 
 #include <cctype>
 #include <csignal>
@@ -12,21 +12,10 @@
 
 namespace serry_test {
 
-template <typename Job>
-serry_process start(serry_process_fn fn, const Job &job)
-{
-    serry_process p = {};
-    EXPECT_EQ(serry_process_start(&p, fn, &job, sizeof job, nullptr), SERRY_OK)
-        << serry_err_detail();
-    return p;
-}
-
 /* Its exit code, or -N for signal N. */
 inline int join(serry_process p)
 {
-    int code = -1000;
-    EXPECT_EQ(serry_process_join(p, &code, patience(30)), SERRY_OK) << serry_err_detail();
-    return code;
+    return end_of(p, patience(30));
 }
 
 inline void join_all(const std::vector<serry_process> &all, int want = 0)
@@ -39,13 +28,6 @@ inline void end(serry_process p)
 {
     EXPECT_EQ(serry_process_kill(p), SERRY_OK) << serry_err_detail();
     EXPECT_EQ(join(p), -SIGKILL);
-}
-
-inline int rank_of(serry_process p)
-{
-    serry_process_info info = {};
-    EXPECT_EQ(serry_process_info_of(p, &info), SERRY_OK) << serry_err_detail();
-    return info.rank;
 }
 
 inline std::string described(uint64_t id)
@@ -79,7 +61,7 @@ inline bool come_to_wait(uint64_t id, size_t n)
 
 inline void all_here()
 {
-    ASSERT_EQ(serry_world_barrier(), SERRY_OK) << serry_err_detail();
+    barrier();
 }
 
 [[noreturn]] inline void die()

@@ -1,6 +1,7 @@
-/* a_little_of_all [survive]: joins, exchanges short and long messages, starts a process, sleeps in recv
- * on both sides, talks to a queue, and finalizes. Whatever fails is said by SERRY_CHECK; with `survive`
- * a rank that dies is no failure of the others, who say "survived" at the end, or else "done". */
+/* a_little_of_all [survive]: joins, exchanges short and long messages, starts a process, sleeps in
+ * recv on both sides, talks to a queue, and finalizes. Whatever fails is said by SERRY_CHECK; with
+ * `survive` a rank that dies is no failure of the others, who say "survived" at the end, or else
+ * "done". */
 #include <serry.h>
 
 #include <signal.h>

@@ -1,6 +1,6 @@
 /* a_little_of_sync [survive]: ranks hold and wait for a lock, permits, a condition, an event and a
- * barrier, in turns, asleep and awake. With `survive` rank 1 may die anywhere: the others go on, find
- * the lock free and every permit back, and say "survived" at the end, or else "done". */
+ * barrier, in turns, asleep and awake. With `survive` rank 1 may die anywhere: the others go on,
+ * find the lock free and every permit back, and say "survived" at the end, or else "done". */
 #include <serry.h>
 
 #include <stdio.h>
@@ -92,8 +92,9 @@ int main(int argc, char **argv)
     serry_event go;
     serry_barrier meeting;
     check("making a lock", serry_lock_create(&lock, &(serry_lock_options){ .name = "lock" }));
-    check("making permits", serry_semaphore_create(&permits, PERMITS,
-                                                   &(serry_semaphore_options){ .name = "permits" }));
+    check(
+        "making permits",
+        serry_semaphore_create(&permits, PERMITS, &(serry_semaphore_options){ .name = "permits" }));
     check("making a condition",
           serry_condition_create(&told, lock, &(serry_condition_options){ .name = "told" }));
     check("making an event", serry_event_create(&go, &(serry_event_options){ .name = "go" }));

@@ -2,8 +2,10 @@
  *
  *     launched [WHAT]
  *
- * WHAT  fine (a sum, a started process on the next node, a queue), kill R, abort R, forget (all), leave R,
- *       exit R (these do, behind a barrier, what their name says in rank R), wait (until killed) */
+ * WHAT  fine (a sum, a started process on the next node, a queue), unread (messages that nobody
+ *       receives, some while others are at the end), kill R, abort R, forget (all), leave R,
+ *       exit R (these do, behind a barrier, what their name says in rank R), skip R (rank R ends at
+ * once, the others finalize), wait (until killed) */
 #include <serry.h>
 
 #include <signal.h>
@@ -41,6 +43,19 @@ static void fine(int rank)
     fflush(stdout);
 }
 
+/* Until the others are at the end, and beyond. */
+static void unread(int rank)
+{
+    char bytes[2000] = { 0 };
+    for (int i = 0; i < 50; i++) {
+        for (int to = 0; to < serry_size(); to++) {
+            serry_err e = to == rank ? SERRY_OK : serry_send(to, i, bytes, (size_t)i * 40);
+            if (e != SERRY_EDIED)
+                SERRY_CHECK(e);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "fine";
@@ -55,6 +70,16 @@ int main(int argc, char **argv)
     if (strcmp(what, "fine") == 0) {
         fine(rank);
         SERRY_CHECK(serry_finalize());
+        return 0;
+    }
+    if (strcmp(what, "unread") == 0) {
+        unread(rank);
+        SERRY_CHECK(serry_finalize());
+        return 0;
+    }
+    if (strcmp(what, "skip") == 0) {
+        if (rank != who)
+            SERRY_CHECK(serry_finalize());
         return 0;
     }
     SERRY_CHECK(serry_world_barrier());

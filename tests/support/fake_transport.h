@@ -200,12 +200,13 @@ public:
     }
 
     std::deque<Frame> frames;
-    size_t room = SIZE_MAX; /* frames until the lanes are full */
-    bool bulk = false;         /* there is a way for bulk transfers */
-    bool bulk_refuses = false; /* but none can be begun now */
+    size_t room = SIZE_MAX;                   /* frames until the lanes are full */
+    bool bulk = false;                        /* there is a way for bulk transfers */
+    bool bulk_refuses = false;                /* but none can be begun now */
+    std::function<void()> bulk_begun = [] {}; /* called when one has been */
     std::vector<Bulk> bulks;
     std::set<int> present;
-    std::set<int> limited; /* ranks to which no lane can be had */
+    std::set<int> limited;                        /* ranks to which no lane can be had */
     std::function<sri_sent(const Frame &)> agent; /* what is sent to it; empty: it refuses all */
     unsigned sleeps = 0;
     std::vector<sri_waiting> published;
@@ -225,7 +226,8 @@ private:
 
     static FakeTransport &of(sri_transport *t) { return *reinterpret_cast<Base *>(t)->self; }
 
-    /* The agent of a world in which nothing was ever started or created, unless the test plays it. */
+    /* The agent of a world in which nothing was ever started or created, unless the test plays it.
+     */
     sri_sent agent_refuses(const sri_frame *f)
     {
         sri_request_head head = {};
@@ -237,7 +239,8 @@ private:
         }
         memcpy(&head, f->head, sizeof head);
         if (f->kind == SRI_KIND_REQUEST && head.number != 0)
-            arrive(SRI_AGENT, SRI_KIND_REPLY, head.number | uint64_t{ SERRY_EHANDLE } << 32, "none");
+            arrive(SRI_AGENT, SRI_KIND_REPLY, head.number | uint64_t{ SERRY_EHANDLE } << 32,
+                   "none");
         return SRI_SENT;
     }
 
@@ -328,11 +331,11 @@ private:
             return false;
         bulks.push_back({ peer, token, into == nullptr, static_cast<const char *>(from),
                           static_cast<char *>(into), len, false });
+        bulk_begun();
         return true;
     }
 
-    static bool bulk_send(sri_transport *t, int peer, uint64_t token, const void *bytes,
-                          size_t len)
+    static bool bulk_send(sri_transport *t, int peer, uint64_t token, const void *bytes, size_t len)
     {
         return of(t).bulk_begin(peer, token, bytes, nullptr, len);
     }

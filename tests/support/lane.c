@@ -41,8 +41,12 @@ void lane_start_at(lane_pair *p, uint64_t at)
     atomic_store(sri_lane_word(p->ring, at), 0);
     atomic_store(&p->lane.head, at);
     atomic_store(&p->lane.want, 0);
-    p->writer = (sri_lane_writer){ .lane = &p->lane, .ring = p->ring, .tail = at, .head = at,
-                                   .lap = SRI_RING_SIZE, .wide = true };
+    p->writer = (sri_lane_writer){ .lane = &p->lane,
+                                   .ring = p->ring,
+                                   .tail = at,
+                                   .head = at,
+                                   .lap = SRI_RING_SIZE,
+                                   .wide = true };
     sri_pace_init(&p->writer.pace);
     p->reader = (sri_lane_reader){ .lane = &p->lane, .ring = p->ring, .at = at, .published = at };
 }

@@ -37,7 +37,7 @@ void lane_start_at(lane_pair *p, uint64_t at);
 void lane_start_short(lane_pair *p, uint64_t at);
 /* The memory of the ring, to look at and to spoil. */
 uint8_t *lane_ring(lane_pair *p);
-uint64_t lane_written(const lane_pair *p); /* the writer's position */
+uint64_t lane_written(const lane_pair *p);  /* the writer's position */
 uint64_t lane_position(const lane_pair *p); /* the reader's */
 /* What the reader says it has consumed, as the writer sees it. */
 uint64_t lane_head(lane_pair *p);

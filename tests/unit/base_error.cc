@@ -2,6 +2,7 @@
 #include "base/error.h"
 
 #include <cerrno>
+#include <sys/resource.h>
 #include <gtest/gtest.h>
 #include <set>
 #include <string>
@@ -92,6 +93,21 @@ TEST(Error, ErrnoBecomesTheFittingCode)
         EXPECT_EQ(std::string(serry_err_detail()).find("opening it: "), 0u);
         EXPECT_GT(std::string(serry_err_detail()).size(), strlen("opening it: "));
     }
+}
+
+TEST(Error, ALimitIsNamedWithWhereToSetIt)
+{
+    struct rlimit files;
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &files), 0);
+    errno = EMFILE;
+    EXPECT_EQ(sri_fail_errno("opening it"), SERRY_ELIMIT);
+    std::string text = serry_err_detail();
+    EXPECT_NE(text.find(std::to_string(files.rlim_cur) + " descriptors"), std::string::npos)
+        << text;
+    EXPECT_NE(text.find("ulimit -n"), std::string::npos) << text;
+    errno = EAGAIN;
+    EXPECT_EQ(sri_fail_errno("fork"), SERRY_ELIMIT);
+    EXPECT_NE(std::string(serry_err_detail()).find("ulimit -u"), std::string::npos);
 }
 
 serry_err two_steps(serry_err first, int *reached)

@@ -1,5 +1,5 @@
-/* unit/core_message.h: messages and their matching, against peers played by the test: what the files
- * core_message*.cc have in common. */
+/* unit/core_message.h: messages and their matching, against peers played by the test: what the
+ * files core_message*.cc have in common. */
 #ifndef SERRY_TEST_CORE_MESSAGE_H
 #define SERRY_TEST_CORE_MESSAGE_H
 
@@ -14,7 +14,6 @@
 namespace {
 
 using namespace serry_test;
-
 
 constexpr size_t eager = FakeTransport::frame_max; /* goes in one frame */
 constexpr size_t unasked = SRI_UNASKED_MAX;        /* goes without being asked for */
@@ -31,10 +30,11 @@ protected:
         return serry_recv(source, tag, buf, sizeof buf, &st, timeout);
     }
     /* Takes the CLEAR that was sent for a token and returns the receiver's. */
-    uint64_t take_clear(int peer, uint64_t token)
+    uint64_t take_clear(int peer, uint64_t token, unsigned flags = 0)
     {
         Frame f = net.sent();
         EXPECT_EQ(f.kind, unsigned{ SRI_KIND_CLEAR });
+        EXPECT_EQ(f.flags, flags);
         EXPECT_EQ(f.peer, peer);
         EXPECT_EQ(f.aux, token);
         return f.word(0);
@@ -49,9 +49,9 @@ protected:
         EXPECT_EQ(f.word(1), len);
         return f.word(0);
     }
-    void clear(int source, uint64_t token, uint64_t theirs)
+    void clear(int source, uint64_t token, uint64_t theirs, unsigned flags = 0)
     {
-        net.arrive(source, SRI_KIND_CLEAR, token, words({ theirs }));
+        net.arrive(source, SRI_KIND_CLEAR, token, words({ theirs }), flags);
     }
     void data(int source, uint64_t token, const std::string &bytes)
     {

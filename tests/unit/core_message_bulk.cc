@@ -15,16 +15,11 @@ protected:
     /* Takes the CLEAR that asks for a transfer; the receiver's token. */
     uint64_t take_bulk_clear(int peer, uint64_t token)
     {
-        Frame f = net.sent();
-        EXPECT_EQ(f.kind, unsigned{ SRI_KIND_CLEAR });
-        EXPECT_EQ(f.peer, peer);
-        EXPECT_EQ(f.aux, token);
-        EXPECT_EQ(f.flags, asked_bulk);
-        return f.word(0);
+        return take_clear(peer, token, asked_bulk);
     }
     void bulk_clear(int source, uint64_t token, uint64_t theirs)
     {
-        net.arrive(source, SRI_KIND_CLEAR, token, words({ theirs }), asked_bulk);
+        clear(source, token, theirs, asked_bulk);
     }
     static uint64_t collective_tag() { return 1u << 8; }
     /* The receive of a collective's part, of rank 1. */
@@ -36,6 +31,16 @@ protected:
                                        sizeof buf, &st, SRI_NEVER);
         sri_leave();
         return e;
+    }
+    /* Rank 2 dies when the message of rank 1 is announced. */
+    void lose_collective()
+    {
+        net.when_asleep([&] {
+            net.arrive(1, SRI_KIND_ANNOUNCE, collective_tag(), words({ 42, whole_.size() }),
+                       SRI_FLAG_COLLECTIVE);
+        });
+        net.when_asleep([&] { net.fate(2, SRI_FATE_DIED, -9); });
+        EXPECT_EQ(collective_receive(), SERRY_EDIED);
     }
     /* A receive that is given up before its bytes come. */
     void receive_out_of_time(int source, int tag, uint64_t token)
@@ -137,7 +142,8 @@ TEST_F(BulkMessage, TransfersOfOnePeerEndInAnyOrder)
     serry_request a, b;
     ASSERT_EQ(serry_isend(&a, 1, 3, whole_.data(), whole_.size()), SERRY_OK);
     ASSERT_EQ(serry_isend(&b, 1, 4, whole_.data(), whole_.size()), SERRY_OK);
-    uint64_t first = take_announce(1, 3, whole_.size()), second = take_announce(1, 4, whole_.size());
+    uint64_t first = take_announce(1, 3, whole_.size()),
+             second = take_announce(1, 4, whole_.size());
     bulk_clear(1, second, 12);
     bulk_clear(1, first, 11);
     net.settle();
@@ -226,8 +232,8 @@ TEST_F(BulkMessage, FlowingIntoAReceiveOutOfTimeIsWaitedFor)
 {
     net.announce(1, 3, 42, whole_.size());
     sri_ns late = sri_now() + SRI_MS(50);
+    net.bulk_begun = [&] { net.bulk_flows(1); };
     net.when_asleep([&] {
-        net.bulk_flows(1);
         while (sri_now() < late)
             ;
     });
@@ -253,16 +259,12 @@ TEST_F(BulkMessage, FlowingIntoARequestGoesOnWhenAWaitIsOutOfTime)
 TEST_F(BulkMessage, GivenBackStandsAtItsSenderWhereThereIsNoMemory)
 {
     net.announce(1, 3, 42, whole_.size());
-    sri_ns late = sri_now() + SRI_MS(30);
-    net.when_asleep([&] {
-        net.bulk_refuses = true;
-        while (sri_now() < late)
-            ;
-    });
+    net.bulk_begun = [&] { net.bulk_refuses = true; }; /* any further one */
     EXPECT_EQ(recv(1, 3, 0.01), SERRY_ETIMEDOUT);
     EXPECT_TRUE(net.bulks.empty());
     EXPECT_EQ(recv(1, 3, SERRY_NOWAIT), SERRY_ENOMEM);
     ASSERT_EQ(serry_probe(1, 3, &st, SERRY_NOWAIT), SERRY_OK) << "it is not lost";
+    net.bulk_begun = [] {};
     net.bulk_refuses = false;
     net.when_asleep([&] { net.bulk_end(1, whole_); });
     ASSERT_EQ(recv(1, 3), SERRY_OK);
@@ -353,12 +355,7 @@ TEST_F(BulkMessage, WhatHadComeWholeBeforeTheDeathIsReceived)
 
 TEST_F(BulkMessage, OfALostCollectiveIsTakenAllTheSame)
 {
-    net.when_asleep([&] {
-        net.arrive(1, SRI_KIND_ANNOUNCE, collective_tag(), words({ 42, whole_.size() }),
-                   SRI_FLAG_COLLECTIVE);
-    });
-    net.when_asleep([&] { net.fate(2, SRI_FATE_DIED, -9); });
-    EXPECT_EQ(collective_receive(), SERRY_EDIED);
+    lose_collective();
     ASSERT_EQ(net.bulks.size(), 1u);
     EXPECT_NE(net.bulks[0].into, buf) << "the buffer was given back";
     net.bulk_end(1, whole_);
@@ -368,12 +365,7 @@ TEST_F(BulkMessage, OfALostCollectiveIsTakenAllTheSame)
 
 TEST_F(BulkMessage, OfALostCollectiveThatIsNotSentIsForgotten)
 {
-    net.when_asleep([&] {
-        net.arrive(1, SRI_KIND_ANNOUNCE, collective_tag(), words({ 42, whole_.size() }),
-                   SRI_FLAG_COLLECTIVE);
-    });
-    net.when_asleep([&] { net.fate(2, SRI_FATE_DIED, -9); });
-    EXPECT_EQ(collective_receive(), SERRY_EDIED);
+    lose_collective();
     ASSERT_EQ(net.bulks.size(), 1u);
     net.arrive(1, SRI_KIND_WITHDRAW, 42, "");
     net.settle();

@@ -8,7 +8,8 @@
 
 namespace {
 
-template <typename T> T combine(serry_type type, serry_op op, T a, T b)
+template <typename T>
+T combine(serry_type type, serry_op op, T a, T b)
 {
     sri_reduce_fn fn;
     size_t size;
@@ -29,8 +30,8 @@ TEST(Reduce, KnowsWhichTypesAndOperationsGoTogether)
             bool fits = t == SERRY_DOUBLE_INT ? locations : bits ? whole : !locations;
             sri_reduce_fn fn = nullptr;
             size_t size = 0;
-            serry_err e = sri_reduce_find(static_cast<serry_type>(t), static_cast<serry_op>(o), &fn,
-                                          &size);
+            serry_err e =
+                sri_reduce_find(static_cast<serry_type>(t), static_cast<serry_op>(o), &fn, &size);
             EXPECT_EQ(e, fits ? SERRY_OK : SERRY_EINVAL) << "type " << t << ", operation " << o;
             EXPECT_EQ(fn != nullptr, fits);
         }

@@ -96,9 +96,11 @@ TEST_F(Lane, RecordsLieAsDrawn)
     f.head = head.data();
     f.head_len = head.size();
     ASSERT_TRUE(lane_write(lane_.get(), &f));
-    const uint8_t expected[] = { 7,    0,    0,    0,    SRI_KIND_REQUEST, 0x81, 0,    0xa5,
-                                 0x88, 0x77, 0x66, 0x55, 0x44,             0x33, 0x22, 0x11,
-                                 1,    2,    3,    4,    5,                6,    7 };
+    const uint8_t expected[] = { 7,    0,    0,    0,    SRI_KIND_REQUEST,
+                                 0x81, 0,    0xa5, 0x88, 0x77,
+                                 0x66, 0x55, 0x44, 0x33, 0x22,
+                                 0x11, 1,    2,    3,    4,
+                                 5,    6,    7 };
     EXPECT_EQ(memcmp(lane_ring(lane_.get()), expected, sizeof expected), 0);
     EXPECT_EQ(word(32), 0u) << "the place behind a record says that nothing is there";
     EXPECT_EQ(lane_written(lane_.get()), 32u);
@@ -170,8 +172,8 @@ TEST_F(Lane, LargeRecordsBeginAndEndOnACacheLine)
             ASSERT_TRUE(write(pattern(size, at)));
             lane_record r;
             ASSERT_EQ(lane_peek(lane_.get(), &r), 1);
-            EXPECT_TRUE(size < 1024 || ((uintptr_t)r.bytes % 64 == 0
-                                        && lane_written(lane_.get()) % 64 == 0))
+            EXPECT_TRUE(size < 1024
+                        || ((uintptr_t)r.bytes % 64 == 0 && lane_written(lane_.get()) % 64 == 0))
                 << size << " bytes at " << at;
             ASSERT_NO_FATAL_FAILURE(expect_read(pattern(size, at)));
             EXPECT_EQ(lane_position(lane_.get()), lane_written(lane_.get()));

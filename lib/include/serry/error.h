@@ -11,25 +11,25 @@ extern "C" {
 #endif
 
 #ifndef SERRY_API
-#  if defined(__GNUC__)
-#    define SERRY_API __attribute__((visibility("default")))
-#  else
-#    define SERRY_API
-#  endif
+#if defined(__GNUC__)
+#define SERRY_API __attribute__((visibility("default")))
+#else
+#define SERRY_API
+#endif
 #endif
 
 #if defined(__GNUC__)
-#  define SERRY_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
-#  define SERRY_WARN_UNUSED __attribute__((warn_unused_result))
+#define SERRY_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#define SERRY_WARN_UNUSED __attribute__((warn_unused_result))
 #else
-#  define SERRY_PRINTF(fmt, args)
-#  define SERRY_WARN_UNUSED
+#define SERRY_PRINTF(fmt, args)
+#define SERRY_WARN_UNUSED
 #endif
 
 #if defined(__cplusplus)
-#  define SERRY_NORETURN [[noreturn]]
+#define SERRY_NORETURN [[noreturn]]
 #else
-#  define SERRY_NORETURN _Noreturn
+#define SERRY_NORETURN _Noreturn
 #endif
 
 /* The one table of errors: code, name, sentence. */

@@ -31,8 +31,8 @@ SERRY_API bool serry_future_running(const serry_future *f);
 SERRY_API bool serry_future_cancelled(const serry_future *f);
 
 /* Cancels a task: one that has not begun never begins, and the future ends with SERRY_ECANCELLED at
- * once. One that runs is ended with its worker process if the pool has .task_timeout, which says
- * that workers may be killed; else SERRY_ESTATE, and it goes on. Done: SERRY_ESTATE.
+ * once. One that runs is ended with its worker process if the pool has .task_timeout or .isolate,
+ * which say that workers may be killed; else SERRY_ESTATE, and it goes on. Done: SERRY_ESTATE.
  * Of a map, what has not begun is withdrawn in each case; it is done, with SERRY_ECANCELLED, when
  * those that run have ended. Asks the pool's home; waits for no task, but over socket lanes perhaps
  * for the short ones in front of it at its worker. */

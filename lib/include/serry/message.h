@@ -51,7 +51,8 @@ SERRY_API SERRY_WARN_UNUSED serry_err serry_recv(int source, int tag, void *buf,
                                                  serry_status *status, double timeout);
 
 /* Sends and receives at once, as neighbours in a ring do, without a deadlock. Blocks until both
- * are done. out and in must not overlap. If it fails, the other half may or may not have been done. */
+ * are done. out and in must not overlap. If it fails, the other half may or may not have been done.
+ */
 SERRY_API SERRY_WARN_UNUSED serry_err serry_sendrecv(int dest, int send_tag, const void *out,
                                                      size_t len, int source, int recv_tag, void *in,
                                                      size_t cap, serry_status *status);

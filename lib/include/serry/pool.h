@@ -43,7 +43,7 @@ typedef struct serry_task serry_task;
 typedef int (*serry_task_fn)(serry_task *t, const void *in, size_t len);
 
 /* Gives the result; a second call replaces it. The bytes are copied. */
-SERRY_API serry_err serry_task_return(serry_task *t, const void *out, size_t len);
+SERRY_API SERRY_WARN_UNUSED serry_err serry_task_return(serry_task *t, const void *out, size_t len);
 
 /* Says why the task fails. Always returns 1, so that a task can `return serry_task_fail(...)`. */
 SERRY_API int serry_task_fail(serry_task *t, const char *fmt, ...) SERRY_PRINTF(2, 3);

@@ -47,12 +47,12 @@ typedef struct serry_process_info {
     char name[64];
 } serry_process_info;
 
-/* Starts fn(arg, len) in a new process. arg is copied. A caller with one thread forks itself, so the
- * child sees a copy of its memory; otherwise, and with SERRY_START=agent, the child is forked from a
- * clean copy of the program as it was at serry_init, and only arg travels. So it is on another node, too,
- * where its streams are those of the first launched rank there.
- * Errors: SERRY_EPERM (a daemon may not start processes), SERRY_EINVAL, SERRY_ELIMIT (members of a
- * node), SERRY_ESYS (fork), SERRY_EDIED (that node is lost), SERRY_ESTATE. */
+/* Starts fn(arg, len) in a new process. arg is copied. A caller with one thread forks itself, so
+ * the child sees a copy of its memory; otherwise, and with SERRY_START=agent, the child is forked
+ * from a clean copy of the program as it was at serry_init, and only arg travels. So it is on
+ * another node, too, where its streams are those of the first launched rank there. Errors:
+ * SERRY_EPERM (a daemon may not start processes), SERRY_EINVAL, SERRY_ELIMIT (members of a node),
+ * SERRY_ESYS (fork), SERRY_EDIED (that node is lost), SERRY_ESTATE. */
 SERRY_API SERRY_WARN_UNUSED serry_err serry_process_start(serry_process *p, serry_process_fn fn,
                                                           const void *arg, size_t len,
                                                           const serry_process_options *o);

@@ -12,12 +12,15 @@
 #include <unistd.h>
 
 #define AGENT_EVENTS 64
-#define AGENT_SPINS 10
+#define AGENT_SPINS 10 /* idle polls before the first yield, */
+#define AGENT_SPINS_ANSWERED                                                                       \
+    50 /* and when all who asked have been answered: they may ask again                            \
+        */
 #define AGENT_YIELD SRI_US(200)
 #define AGENT_YIELD_LEAST SRI_US(5)
 #define AGENT_LOOK_EVERY 256 /* rounds of polling between two looks at descriptors */
 
-#define AGENT_FAR_EVERY 16   /* rounds of polling between two looks at the links, unless idle */
+#define AGENT_FAR_EVERY 16 /* rounds of polling between two looks at the links, unless idle */
 
 #define MAX_MESSAGE_DEFAULT (UINT64_C(4) << 30)
 
@@ -224,8 +227,7 @@ void sri_agent_destroy(sri_agent *a)
         free(t);
     }
     agent_watch *w, *next;
-    HASH_ITER(hh, a->watches, w, next)
-    {
+    HASH_ITER (hh, a->watches, w, next) {
         HASH_DEL(a->watches, w);
         free(w);
     }
@@ -416,13 +418,13 @@ void sri_agent_stop(sri_agent *a)
     a->stop = true;
 }
 
-/* Yielding before sleeping pays while news comes at short intervals, and takes processor time from the
- * ranks while it does not: the time it is tried for follows what it was good for. */
+/* Yielding before sleeping pays while news comes at short intervals, and takes processor time from
+ * the ranks while it does not: the time it is tried for follows what it was good for. */
 static sri_ns agent_patience(sri_ns patience, sri_ns slept)
 {
     if (slept < AGENT_YIELD)
         return AGENT_YIELD;
-    return patience / 2 > AGENT_YIELD_LEAST ? patience / 2 : AGENT_YIELD_LEAST;
+    return patience > AGENT_YIELD_LEAST ? patience / 2 : 0;
 }
 
 void sri_agent_run(sri_agent *a)
@@ -451,10 +453,13 @@ void sri_agent_run(sri_agent *a)
             idle_since = 0;
             continue;
         }
-        if (++spins < AGENT_SPINS) {
+        if (++spins < AGENT_SPINS
+            || (spins < AGENT_SPINS_ANSWERED && a->answered && a->owed == 0)) {
             sri_cpu_relax();
             continue;
         }
+        a->answered = false;
+        a->owed = 0;
         sri_ns now = sri_now();
         if (idle_since == 0)
             idle_since = now;

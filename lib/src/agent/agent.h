@@ -25,17 +25,17 @@ typedef enum sri_lanes {
 } sri_lanes;
 
 typedef struct sri_agent_options {
-    int size;            /* launched ranks of the world */
+    int size; /* launched ranks of the world */
     sri_lanes lanes;
     uint64_t max_message; /* bytes */
-    sri_places places;   /* what it points to must stay; .nodes 0 or 1: the only node */
-    sri_links *links;    /* to the other nodes' agents, open; NULL: the only node. Taken on success */
-    bool direct;         /* rank 0 was started by hand: it is told when the agent dies, not killed;
-                            and if it ends without being released, so does everything else */
+    sri_places places;    /* what it points to must stay; .nodes 0 or 1: the only node */
+    sri_links *links; /* to the other nodes' agents, open; NULL: the only node. Taken on success */
+    bool direct;      /* rank 0 was started by hand: it is told when the agent dies, not killed;
+                         and if it ends without being released, so does everything else */
     /* All below may be NULL. */
     void *ctx;
-    /* A member's fate, launched or started; of other nodes' members, a launched rank's. pid is 0 if it
-     * never joined here. */
+    /* A member's fate, launched or started; of other nodes' members, a launched rank's. pid is 0 if
+     * it never joined here. */
     void (*fate)(void *ctx, int rank, pid_t pid, sri_fate fate, int code);
     /* A member has called serry_abort. The world ends: all members are killed after this. */
     void (*aborted)(void *ctx, int rank, int code);
@@ -58,6 +58,11 @@ void sri_agent_run(sri_agent *a);
 
 /* Makes run return after the current round. */
 void sri_agent_stop(sri_agent *a);
+
+/* What a member waits for, a clause for people: "has waited 3.2 s for a message from rank 1, tag
+ * 7";
+ * "" if it does not sleep, or its lanes tell nothing. */
+void sri_agent_waiting(sri_agent *a, int rank, char *text, size_t cap);
 
 /* Kills every member (SIGKILL). Their fates follow in run. */
 void sri_agent_kill_all(sri_agent *a);

@@ -1,9 +1,10 @@
 /* agent/directory.c: where the object of a name lives. The agent of node 0 keeps that: who creates
  * asks there, and it hands the creation on to the home, which makes the object or finds it.
  *
- * A name belongs to one home from the first creation sent there until that home has said that it has
- * no such object, in answer to all creations sent: each has a number, and a home says up to which
- * one it has seen. So a name never means two objects, and one that was destroyed can be used again. */
+ * A name belongs to one home from the first creation sent there until that home has said that it
+ * has no such object, in answer to all creations sent: each has a number, and a home says up to
+ * which one it has seen. So a name never means two objects, and one that was destroyed can be used
+ * again. */
 #include "agent/far.h"
 
 typedef struct directory_name {
@@ -84,9 +85,14 @@ static serry_err directory_send(sri_agent *a, directory_name *n, sri_asker who,
     }
     n->seq = ++a->directory_seq;
     far_create create = { .seq = n->seq, .args = *args };
-    sri_link_frame f = { .kind = SRI_FAR_CREATE, .source = who.rank, .dest = -1,
-                         .aux = made->number, .head = &create, .head_len = sizeof create,
-                         .body = own, .body_len = len };
+    sri_link_frame f = { .kind = SRI_FAR_CREATE,
+                         .source = who.rank,
+                         .dest = -1,
+                         .aux = made->number,
+                         .head = &create,
+                         .head_len = sizeof create,
+                         .body = own,
+                         .body_len = len };
     far_send(a, n->home, &f);
     return SERRY_OK;
 }
@@ -162,13 +168,11 @@ void directory_lost(sri_agent *a, int node)
 {
     directory_name *n, *next_name;
     directory_made *made, *next_made;
-    HASH_ITER(hh, a->directory, n, next_name)
-    {
+    HASH_ITER (hh, a->directory, n, next_name) {
         if (n->home == node)
             directory_forget(a, n);
     }
-    HASH_ITER(hh, a->directory_made, made, next_made)
-    {
+    HASH_ITER (hh, a->directory_made, made, next_made) {
         if (made->home != node)
             continue;
         HASH_DEL(a->directory_made, made);
@@ -181,10 +185,9 @@ void directory_fini(sri_agent *a)
 {
     directory_name *n, *next_name;
     directory_made *made, *next_made;
-    HASH_ITER(hh, a->directory, n, next_name)
-    directory_forget(a, n);
-    HASH_ITER(hh, a->directory_made, made, next_made)
-    {
+    HASH_ITER (hh, a->directory, n, next_name)
+        directory_forget(a, n);
+    HASH_ITER (hh, a->directory_made, made, next_made) {
         HASH_DEL(a->directory_made, made);
         free(made);
     }
@@ -202,8 +205,9 @@ void directory_unnamed(sri_agent *a, const char key[AGENT_KEY])
         directory_take_unnamed(a, 0, &u);
         return;
     }
-    sri_link_frame f = { .kind = SRI_FAR_UNNAMED, .source = -1, .dest = -1, .head = &u,
-                         .head_len = sizeof u };
+    sri_link_frame f = {
+        .kind = SRI_FAR_UNNAMED, .source = -1, .dest = -1, .head = &u, .head_len = sizeof u
+    };
     far_send(a, 0, &f);
 }
 
@@ -218,9 +222,12 @@ static void directory_make(sri_agent *a, const sri_link_arrival *f)
     uint64_t id = 0;
     serry_err e = agent_object_create(a, f->source, &create.args, f->bytes + sizeof create,
                                       f->len - sizeof create, &id);
-    sri_link_frame answer = { .kind = SRI_FAR_CREATED, .source = -1, .dest = -1,
+    sri_link_frame answer = { .kind = SRI_FAR_CREATED,
+                              .source = -1,
+                              .dest = -1,
                               .aux = (uint64_t)e << 32 | (uint32_t)f->aux,
-                              .body = &id, .body_len = sizeof id };
+                              .body = &id,
+                              .body_len = sizeof id };
     if (e != SERRY_OK) {
         answer.body = serry_err_detail();
         answer.body_len = strlen(serry_err_detail());

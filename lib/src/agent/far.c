@@ -8,17 +8,19 @@
 #include <signal.h>
 #include <stdio.h>
 
-#define FAR_PAUSE_LEAST SRI_US(50) /* links without a descriptor are looked at so often: at first, */
-#define FAR_PAUSE_MOST SRI_MS(1)   /* and after long silence */
-#define FAR_LINGER SRI_MS(1000)    /* after the end of the world, for those who are still at it */
-#define FAR_RANKS (1 << 20)        /* beyond that no number is believed */
+#define FAR_PAUSE_LEAST                                                                            \
+    SRI_US(50)                   /* links without a descriptor are looked at so often: at first, */
+#define FAR_PAUSE_MOST SRI_MS(1) /* and after long silence */
+#define FAR_LINGER SRI_MS(1000)  /* after the end of the world, for those who are still at it */
+#define FAR_RANKS (1 << 20)      /* beyond that no number is believed */
 
 /* ---- sending ---- */
 
 void far_send(sri_agent *a, int node, const sri_link_frame *f)
 {
     if (!a->far_nodes[node].ended)
-        a->links->ops->send(a->links, node, f); /* if there is no memory, the link ends: see far_lost */
+        a->links->ops->send(a->links, node,
+                            f); /* if there is no memory, the link ends: see far_lost */
 }
 
 void far_send_all(sri_agent *a, const sri_link_frame *f)
@@ -29,8 +31,8 @@ void far_send_all(sri_agent *a, const sri_link_frame *f)
     }
 }
 
-/* A request for a home elsewhere. Who asks a home that is lost is refused; what was asked before that,
- * the member fails by itself. */
+/* A request for a home elsewhere. Who asks a home that is lost is refused; what was asked before
+ * that, the member fails by itself. */
 void far_request(sri_agent *a, int rank, uint64_t aux, const uint8_t *bytes, size_t len)
 {
     int node = (int)sri_handle_home(aux);
@@ -49,17 +51,28 @@ void far_request(sri_agent *a, int rank, uint64_t aux, const uint8_t *bytes, siz
             agent_refuse(a, (sri_asker){ .rank = rank, .number = head.number }, e);
         return;
     }
-    sri_link_frame f = { .kind = SRI_FAR_REQUEST, .source = rank, .dest = -1, .aux = aux,
-                         .body = bytes, .body_len = len };
+    sri_link_frame f = { .kind = SRI_FAR_REQUEST,
+                         .source = rank,
+                         .dest = -1,
+                         .aux = aux,
+                         .body = bytes,
+                         .body_len = len };
     far_send(a, node, &f);
 }
 
 void far_member(sri_agent *a, const agent_member *m, uint8_t kind, uint8_t flags, uint64_t aux,
                 const void *head, size_t head_len, const void *body, size_t len)
 {
-    sri_link_frame f = { .kind = SRI_FAR_MEMBER, .flags = flags, .op = kind, .source = -1,
-                         .dest = m->rank, .aux = aux, .head = head, .head_len = head_len,
-                         .body = body, .body_len = len };
+    sri_link_frame f = { .kind = SRI_FAR_MEMBER,
+                         .flags = flags,
+                         .op = kind,
+                         .source = -1,
+                         .dest = m->rank,
+                         .aux = aux,
+                         .head = head,
+                         .head_len = head_len,
+                         .body = body,
+                         .body_len = len };
     if (m->state != AGENT_GONE)
         far_send(a, m->node, &f);
 }
@@ -71,13 +84,15 @@ static void far_route_to(sri_agent *a, int source, int dest, sri_route r, const 
     if (!m || m->far || m->state == AGENT_GONE)
         return;
     if (len > a->host->transport.frame_max) {
-        sri_log(SRI_LOG_ERROR, "a frame of %zu bytes of rank %d is dropped: rank %d has other lanes",
-                len, source, dest);
+        sri_log(SRI_LOG_ERROR,
+                "a frame of %zu bytes of rank %d is dropped: rank %d has other lanes", len, source,
+                dest);
         return;
     }
     r.rank = source;
-    sri_frame f = { .kind = SRI_KIND_ROUTE, .aux = sri_route_pack(r), .body = bytes,
-                    .body_len = len, .fd = -1 };
+    sri_frame f = {
+        .kind = SRI_KIND_ROUTE, .aux = sri_route_pack(r), .body = bytes, .body_len = len, .fd = -1
+    };
     agent_send(a, dest, &f);
 }
 
@@ -93,8 +108,12 @@ void far_route(sri_agent *a, const sri_arrival *f)
         far_route_to(a, f->source, r.rank, r, f->bytes, f->len);
         return;
     }
-    sri_link_frame out = { .kind = SRI_FAR_ROUTE, .source = f->source, .dest = r.rank,
-                           .aux = f->aux, .body = f->bytes, .body_len = f->len };
+    sri_link_frame out = { .kind = SRI_FAR_ROUTE,
+                           .source = f->source,
+                           .dest = r.rank,
+                           .aux = f->aux,
+                           .body = f->bytes,
+                           .body_len = f->len };
     far_send(a, node, &out);
 }
 
@@ -107,8 +126,12 @@ void far_admit_member(sri_agent *a, agent_member *m)
     far_admit admit = { .parent = m->parent, .daemon = m->daemon };
     memcpy(admit.name, m->name, sizeof admit.name);
     m->admit = ++a->far_admits;
-    sri_link_frame f = { .kind = SRI_FAR_ADMIT, .source = m->rank, .dest = -1, .aux = m->admit,
-                         .head = &admit, .head_len = sizeof admit };
+    sri_link_frame f = { .kind = SRI_FAR_ADMIT,
+                         .source = m->rank,
+                         .dest = -1,
+                         .aux = m->admit,
+                         .head = &admit,
+                         .head_len = sizeof admit };
     far_send_all(a, &f);
 }
 
@@ -136,7 +159,10 @@ void far_tell(sri_agent *a, const agent_member *m, sri_fate fate, int code)
 {
     if (!a->links)
         return;
-    sri_link_frame f = { .kind = SRI_FAR_FATE, .op = (uint16_t)fate, .source = m->rank, .dest = -1,
+    sri_link_frame f = { .kind = SRI_FAR_FATE,
+                         .op = (uint16_t)fate,
+                         .source = m->rank,
+                         .dest = -1,
                          .aux = (uint64_t)(int64_t)code };
     far_send_all(a, &f);
 }
@@ -287,8 +313,9 @@ static void far_deliver(void *ctx, const sri_link_arrival *f)
 /* What its members asked of homes there, they fail by themselves when they are told. */
 static void far_tell_lost(sri_agent *a, int node)
 {
-    sri_frame lost = { .kind = SRI_KIND_FEED, .flags = SRI_FLAG_LOST, .aux = (uint64_t)node,
-                       .fd = -1 };
+    sri_frame lost = {
+        .kind = SRI_KIND_FEED, .flags = SRI_FLAG_LOST, .aux = (uint64_t)node, .fd = -1
+    };
     for (int r = 0; r < a->n_ranks; r++) {
         const agent_member *m = a->members[r];
         if (m && !m->far && (m->state == AGENT_JOINED || m->state == AGENT_LEFT))
@@ -407,8 +434,7 @@ void far_fini(sri_agent *a)
 {
     directory_fini(a);
     agent_asked *q, *next;
-    HASH_ITER(hh, a->far_asked, q, next)
-    {
+    HASH_ITER (hh, a->far_asked, q, next) {
         HASH_DEL(a->far_asked, q);
         free(q);
     }

@@ -1,10 +1,11 @@
-/* agent/far.h: what agents of different nodes say to each other, as frames of links. An object is used
- * from another node through both agents: the request goes to the home named in its handle, the
+/* agent/far.h: what agents of different nodes say to each other, as frames of links. An object is
+ * used from another node through both agents: the request goes to the home named in its handle, the
  * answer back to the member's own agent, which puts it into his lane.
  *
- * Every agent is told of every member that comes and of its fate, by its own agent, on the same link as
- * what that member sent, and behind it. A started process is known to all agents before it runs and
- * before anybody is told its number, so that no agent ever hears of it from somebody else first.
+ * Every agent is told of every member that comes and of its fate, by its own agent, on the same
+ * link as what that member sent, and behind it. A started process is known to all agents before it
+ * runs and before anybody is told its number, so that no agent ever hears of it from somebody else
+ * first.
  */
 #ifndef SRI_FAR_H
 #define SRI_FAR_H
@@ -14,18 +15,18 @@
 typedef enum sri_far_kind {
     SRI_FAR_REQUEST = 1, /* source: the member, or -1: the agent, without an answer; aux = object;
                           * bytes: request head, args, body */
-    SRI_FAR_MEMBER,      /* dest: a member there; op = frame kind (REPLY, FEED), flags, aux and bytes
-                          * its own */
-    SRI_FAR_ROUTE,       /* source, dest: members; aux = route of the frame, its rank nothing */
-    SRI_FAR_ADMIT,       /* source: a started process; aux: the how manieth; bytes: far_admit */
-    SRI_FAR_ADMITTED,    /* aux: all up to that one are known here */
-    SRI_FAR_FATE,        /* source: whose; op = sri_fate, aux = code */
-    SRI_FAR_ABORT,       /* source: who aborts; aux = code */
-    SRI_FAR_STRAYS,      /* all launched ranks have arrived, and nothing started runs here any more */
-    SRI_FAR_CREATE,      /* node 0 to a home: source: the creator; aux = number; bytes: far_create, own
-                          * args */
-    SRI_FAR_CREATED,     /* its answer: aux = number | error << 32; bytes: id, or the error's text */
-    SRI_FAR_UNNAMED,     /* a home to node 0: bytes: far_unnamed */
+    SRI_FAR_MEMBER,   /* dest: a member there; op = frame kind (REPLY, FEED), flags, aux and bytes
+                       * its own */
+    SRI_FAR_ROUTE,    /* source, dest: members; aux = route of the frame, its rank nothing */
+    SRI_FAR_ADMIT,    /* source: a started process; aux: the how manieth; bytes: far_admit */
+    SRI_FAR_ADMITTED, /* aux: all up to that one are known here */
+    SRI_FAR_FATE,     /* source: whose; op = sri_fate, aux = code */
+    SRI_FAR_ABORT,    /* source: who aborts; aux = code */
+    SRI_FAR_STRAYS,   /* all launched ranks have arrived, and nothing started runs here any more */
+    SRI_FAR_CREATE,   /* node 0 to a home: source: the creator; aux = number; bytes: far_create, own
+                       * args */
+    SRI_FAR_CREATED,  /* its answer: aux = number | error << 32; bytes: id, or the error's text */
+    SRI_FAR_UNNAMED,  /* a home to node 0: bytes: far_unnamed */
 } sri_far_kind;
 
 typedef struct far_admit {

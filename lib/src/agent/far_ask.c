@@ -1,15 +1,16 @@
-/* agent/far_ask.c: own operations that the agent of another node carries out for a member of this one.
- * Its answer goes to the member; here it is only known that somebody waits, in case that node is
- * lost. */
+/* agent/far_ask.c: own operations that the agent of another node carries out for a member of this
+ * one. Its answer goes to the member; here it is only known that somebody waits, in case that node
+ * is lost. */
 #include "agent/far.h"
 
 serry_err far_check_node(const sri_agent *a, int node)
 {
     int nodes = a->options.places.nodes;
     if (node < 0 || node >= nodes)
-        return nodes == 1 ? sri_fail(SERRY_EINVAL, "there is no node %d: this world has node 0 only", node)
-                          : sri_fail(SERRY_EINVAL, "there is no node %d: this world has nodes 0 to %d",
-                                     node, nodes - 1);
+        return nodes == 1
+                   ? sri_fail(SERRY_EINVAL, "there is no node %d: this world has node 0 only", node)
+                   : sri_fail(SERRY_EINVAL, "there is no node %d: this world has nodes 0 to %d",
+                              node, nodes - 1);
     if (a->links && a->far_nodes[node].lost)
         return sri_fail(SERRY_EDIED, "node %d is lost", node);
     if (a->links && a->far_nodes[node].ended)
@@ -45,15 +46,21 @@ void far_ask(sri_agent *a, sri_asker who, int node, uint16_t op, const void *arg
         agent_refuse(a, who, e);
         return;
     }
-    sri_request_head head = { .number = who.number, .op = op,
+    sri_request_head head = { .number = who.number,
+                              .op = op,
                               .flags = who.nowait ? SRI_REQUEST_NOWAIT : 0 };
     uint8_t front[sizeof head + sizeof(sri_agent_start)];
     static_assert(sizeof(sri_agent_start) >= sizeof(sri_create_args), "the longest args");
     memcpy(front, &head, sizeof head);
     if (args_len)
         memcpy(front + sizeof head, args, args_len);
-    sri_link_frame f = { .kind = SRI_FAR_REQUEST, .source = who.rank, .dest = -1, .aux = 0,
-                         .head = front, .head_len = sizeof head + args_len, .body = body,
+    sri_link_frame f = { .kind = SRI_FAR_REQUEST,
+                         .source = who.rank,
+                         .dest = -1,
+                         .aux = 0,
+                         .head = front,
+                         .head_len = sizeof head + args_len,
+                         .body = body,
                          .body_len = len };
     far_send(a, node, &f);
 }
@@ -73,8 +80,7 @@ void far_answered(sri_agent *a, int rank, uint32_t number)
 void far_forget_asker(sri_agent *a, int rank)
 {
     agent_asked *q, *next;
-    HASH_ITER(hh, a->far_asked, q, next)
-    {
+    HASH_ITER (hh, a->far_asked, q, next) {
         if (q->who.rank != rank)
             continue;
         HASH_DEL(a->far_asked, q);
@@ -85,8 +91,7 @@ void far_forget_asker(sri_agent *a, int rank)
 void far_asked_lost(sri_agent *a, int node)
 {
     agent_asked *q, *next;
-    HASH_ITER(hh, a->far_asked, q, next)
-    {
+    HASH_ITER (hh, a->far_asked, q, next) {
         if (q->node != node)
             continue;
         HASH_DEL(a->far_asked, q);
@@ -99,5 +104,6 @@ void far_signal(sri_agent *a, const agent_member *m, int signal)
 {
     sri_agent_signal args = { .process = agent_process_id(a, m->rank), .signal = signal };
     if (!a->far_nodes[m->node].ended)
-        far_ask(a, (sri_asker){ .rank = -1 }, m->node, SRI_AGENT_SIGNAL, &args, sizeof args, NULL, 0);
+        far_ask(a, (sri_asker){ .rank = -1 }, m->node, SRI_AGENT_SIGNAL, &args, sizeof args, NULL,
+                0);
 }

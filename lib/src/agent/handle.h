@@ -9,8 +9,8 @@
 
 #include <stdint.h>
 
-/* An object that has two handles (the ends of a pipe): the second one has this bit of the class too.
- * Its home knows only the first. */
+/* An object that has two handles (the ends of a pipe): the second one has this bit of the class
+ * too. Its home knows only the first. */
 #define SRI_HANDLE_SIDE (UINT64_C(1) << 63)
 
 #define SRI_HANDLE_INDEX_MAX ((1u << 24) - 1)
@@ -43,7 +43,8 @@ static inline uint32_t sri_handle_generation(uint64_t id)
 /* 15 bits, never all 0, by which a word that was another object's is told apart. */
 static inline uint32_t sri_handle_tag(uint64_t id)
 {
-    uint32_t mixed = (sri_handle_generation(id) * 0x9e3779b1u) ^ (sri_handle_index(id) * 0x85ebca6bu);
+    uint32_t mixed =
+        (sri_handle_generation(id) * 0x9e3779b1u) ^ (sri_handle_index(id) * 0x85ebca6bu);
     uint32_t tag = mixed >> 17;
     return tag ? tag : 1;
 }

@@ -1,8 +1,8 @@
 /* agent/link.h: links, the way frames travel between the agents of two nodes. They know no objects,
  * members or patterns; what a frame means is the agent's business (agent/far.c).
  *
- * Frames of one pair of nodes arrive whole, once, and in the order they were sent, until the link is
- * lost; a lost link stays lost. All calls are made by the agent's one thread; none blocks, save
+ * Frames of one pair of nodes arrive whole, once, and in the order they were sent, until the link
+ * is lost; a lost link stays lost. All calls are made by the agent's one thread; none blocks, save
  * open, which the caller bounds by a deadline.
  */
 #ifndef SRI_LINK_H
@@ -63,7 +63,8 @@ typedef struct sri_links_ops {
     /* Sends a frame to a node, or keeps a copy and sends it later, in order. A lost node gets
      * nothing. False: no memory to keep it; the link is then lost, and .poll says so. */
     bool (*send)(sri_links *l, int node, const sri_link_frame *f);
-    /* Delivers what has arrived, a bounded batch, and sends what was kept. True if anything moved. */
+    /* Delivers what has arrived, a bounded batch, and sends what was kept. True if anything moved.
+     */
     bool (*poll)(sri_links *l);
     /* Readable when poll has something to do; -1: poll must be called now and then. */
     int (*fd)(sri_links *l);
@@ -97,11 +98,11 @@ serry_err sri_links_tcp_listen(const char *interface, int *fd, char address[SRI_
 
 /* Connects every pair of nodes: who comes second dials. Each side proves by HMAC-SHA-256 over the
  * other's random challenge that it has the key, which never travels; who does not is dropped, and
- * dialling goes on to be heard from others. Takes the listener, even on failure. Blocks until all are
- * connected, or the deadline: SERRY_ETIMEDOUT names the nodes that are missing; SERRY_EDIED: one that
- * was connected has ended meanwhile; SERRY_EINVAL: another version or number of nodes, or a number that
- * two have. heartbeat: seconds of
- * silence after which a host counts as lost (0: never); when idle a link says a word every third of it. */
+ * dialling goes on to be heard from others. Takes the listener, even on failure. Blocks until all
+ * are connected, or the deadline: SERRY_ETIMEDOUT names the nodes that are missing; SERRY_EDIED:
+ * one that was connected has ended meanwhile; SERRY_EINVAL: another version or number of nodes, or
+ * a number that two have. heartbeat: seconds of silence after which a host counts as lost (0:
+ * never); when idle a link says a word every third of it. */
 serry_err sri_links_tcp_open(sri_links **l, int listener, int node, int nodes,
                              const char (*addresses)[SRI_LINK_ADDRESS],
                              const uint8_t key[SRI_LINK_KEY], double heartbeat, sri_ns deadline);
@@ -109,8 +110,9 @@ serry_err sri_links_tcp_open(sri_links **l, int listener, int node, int nodes,
 /* ---- over a transport ---- */
 
 /* Links over a transport whose peers are nodes, as open(ctx) makes it with the sink it is given; it
- * is closed with the links. There is no descriptor to wait for (.fd is -1): .poll moves things. Such a
- * transport may not see that a node is lost: then .lost tells of those alone that said goodbye. */
+ * is closed with the links. There is no descriptor to wait for (.fd is -1): .poll moves things.
+ * Such a transport may not see that a node is lost: then .lost tells of those alone that said
+ * goodbye. */
 serry_err sri_links_over(sri_links **l,
                          serry_err (*open)(sri_transport **t, const sri_sink *sink, void *ctx),
                          void *ctx, int node, int nodes);

@@ -1,5 +1,5 @@
-/* agent/link_head.h: what stands before a frame between two nodes, whatever carries it, in the order of
- * bytes that all nodes were found to have in common. */
+/* agent/link_head.h: what stands before a frame between two nodes, whatever carries it, in the
+ * order of bytes that all nodes were found to have in common. */
 #ifndef SRI_LINK_HEAD_H
 #define SRI_LINK_HEAD_H
 
@@ -24,8 +24,13 @@ static_assert(sizeof(link_head) == 32, "as on the wire; what follows is aligned 
 
 static inline link_head link_head_of(uint32_t mark, const sri_link_frame *f)
 {
-    return (link_head){ .len = f->head_len + f->body_len, .aux = f->aux, .source = f->source,
-                        .dest = f->dest, .mark = mark, .op = f->op, .kind = f->kind,
+    return (link_head){ .len = f->head_len + f->body_len,
+                        .aux = f->aux,
+                        .source = f->source,
+                        .dest = f->dest,
+                        .mark = mark,
+                        .op = f->op,
+                        .kind = f->kind,
                         .flags = f->flags };
 }
 
@@ -33,8 +38,14 @@ static inline link_head link_head_of(uint32_t mark, const sri_link_frame *f)
 static inline void link_head_deliver(sri_links *l, int node, const link_head *h,
                                      const uint8_t *bytes)
 {
-    sri_link_arrival a = { .node = node, .kind = h->kind, .flags = h->flags, .op = h->op,
-                           .source = h->source, .dest = h->dest, .aux = h->aux, .bytes = bytes,
+    sri_link_arrival a = { .node = node,
+                           .kind = h->kind,
+                           .flags = h->flags,
+                           .op = h->op,
+                           .source = h->source,
+                           .dest = h->dest,
+                           .aux = h->aux,
+                           .bytes = bytes,
                            .len = (size_t)h->len };
     l->sink.deliver(l->sink.ctx, &a);
 }

@@ -14,9 +14,9 @@
 
 #include <sys/socket.h>
 
-#define LINK_TCP_BUFFER ((size_t)128 << 10)              /* read at once; holds some whole frames */
-#define LINK_TCP_JOINED ((size_t)4 << 10) /* frames up to this length go together if they can */
-#define LINK_TCP_SHORT ((size_t)32 << 10) /* on the wire; longer ones are gathered apart */
+#define LINK_TCP_BUFFER ((size_t)128 << 10) /* read at once; holds some whole frames */
+#define LINK_TCP_JOINED ((size_t)4 << 10)   /* frames up to this length go together if they can */
+#define LINK_TCP_SHORT ((size_t)32 << 10)   /* on the wire; longer ones are gathered apart */
 
 /* Frames are padded to 16 bytes, so that each lies aligned where it was read to. */
 enum { LINK_TCP_FRAME = 0x53524C46, LINK_TCP_WORD = 0x53524C57 }; /* .mark */

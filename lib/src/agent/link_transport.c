@@ -8,6 +8,7 @@
 #include <poll.h>
 
 #define OVER_CLOSE SRI_MS(1000)
+#define OVER_BYE_WITHIN SRI_MS(3000)
 
 static over_links *over_of(sri_links *l)
 {
@@ -103,10 +104,22 @@ static void over_bye(sri_links *l)
         return;
     o->said_bye = true;
     for (int node = 0; node < l->nodes; node++) {
-        over_peer *p = link_over_peer(o, node);
-        if (p && !p->failed)
+        over_peer *p = &o->peers[node];
+        if (node != l->node && (!p->failed || p->bye)) /* who has said it waits for ours */
             link_over_put(o, node, &head, &nothing);
     }
+}
+
+/* A transport may not bear to be left with what nobody has fetched, and behind a goodbye there is
+ * nothing. */
+static bool over_awaits_bye(const over_links *o)
+{
+    for (int node = 0; o->said_bye && node < o->links.nodes; node++) {
+        const over_peer *p = &o->peers[node];
+        if (node != o->links.node && !p->bye && !p->failed)
+            return true;
+    }
+    return false;
 }
 
 static void over_free(over_links *o)
@@ -119,14 +132,24 @@ static void over_free(over_links *o)
     free(o);
 }
 
+static void over_drop(void *ctx, const sri_link_arrival *f)
+{
+    (void)ctx;
+    (void)f;
+}
+
 static void over_close(sri_links *l)
 {
     over_links *o = over_of(l);
-    sri_ns until = sri_now() + OVER_CLOSE;
+    sri_ns now = sri_now();
+    sri_ns until = now + OVER_CLOSE;
+    sri_ns bye_until = now + OVER_BYE_WITHIN;
     o->closing = true;
-    while (o->n_kept > 0 && sri_now() < until) {
+    l->sink.deliver = over_drop;
+    while ((o->n_kept > 0 && now < until) || (over_awaits_bye(o) && now < bye_until)) {
         if (!over_round(o))
             poll(NULL, 0, 1);
+        now = sri_now();
     }
     o->transport->ops->close(o->transport, false);
     over_free(o);

@@ -30,7 +30,8 @@ void link_over_fail(over_links *o, over_peer *p, const char *why)
     p->failed = true;
     p->why = why;
     o->n_failed++;
-    link_over_drop_out(o, p);
+    if (!p->bye || !o->said_bye) /* who has said goodbye still waits for ours */
+        link_over_drop_out(o, p);
 }
 
 /* The same, and it is not listened to. */
@@ -219,7 +220,7 @@ bool link_over_deliver(void *ctx, const sri_arrival *f)
 {
     over_links *o = ctx;
     over_peer *p = link_over_peer(o, f->source);
-    if (!p || p->deaf || o->closing)
+    if (!p || p->deaf)
         return true;
     p->heard = true;
     if (p->gathering)

@@ -1,8 +1,8 @@
 /* agent/members.c: seats, hellos, and deaths.
  *
  * A member has ended when its pidfd is readable or its socket has ended. The socket alone decides
- * only if there is no pidfd, or if the process has closed it and lives on: then it is given a moment
- * to end, and is dead to us after it. */
+ * only if there is no pidfd, or if the process has closed it and lives on: then it is given a
+ * moment to end, and is dead to us after it. */
 #include "agent/far.h"
 #include "base/log.h"
 
@@ -57,8 +57,13 @@ serry_err agent_new_rank(sri_agent *a, int rank, int socket, agent_member **out)
     agent_member *m = calloc(1, sizeof *m);
     if (!m)
         return sri_fail(SERRY_ENOMEM, "no memory for rank %d", rank);
-    *m = (agent_member){ .rank = rank, .node = a->options.places.node, .state = AGENT_SEATED,
-                         .parent = -1, .socket = socket, .pidfd = -1, .streams = { -1, -1, -1 } };
+    *m = (agent_member){ .rank = rank,
+                         .node = a->options.places.node,
+                         .state = AGENT_SEATED,
+                         .parent = -1,
+                         .socket = socket,
+                         .pidfd = -1,
+                         .streams = { -1, -1, -1 } };
     m->late_end = &m->late;
     serry_err e = a->host->ops->seat(a->host, rank, socket);
     if (e == SERRY_OK)
@@ -80,9 +85,14 @@ serry_err agent_new_far_rank(sri_agent *a, int rank, agent_member **out)
     agent_member *m = calloc(1, sizeof *m);
     if (!m)
         return sri_fail(SERRY_ENOMEM, "no memory for rank %d", rank);
-    *m = (agent_member){ .rank = rank, .node = sri_places_node(&a->options.places, rank),
-                         .far = true, .state = AGENT_JOINED, .parent = -1, .socket = -1,
-                         .pidfd = -1, .streams = { -1, -1, -1 } };
+    *m = (agent_member){ .rank = rank,
+                         .node = sri_places_node(&a->options.places, rank),
+                         .far = true,
+                         .state = AGENT_JOINED,
+                         .parent = -1,
+                         .socket = -1,
+                         .pidfd = -1,
+                         .streams = { -1, -1, -1 } };
     m->late_end = &m->late;
     a->members[rank] = m;
     *out = m;
@@ -110,10 +120,15 @@ serry_err sri_agent_seat(sri_agent *a, int rank, int fd)
 static serry_err members_welcome(sri_agent *a, agent_member *m, serry_err e)
 {
     sri_packet_head head = { .kind = SRI_KIND_JOIN, .mark = SRI_PACKET_MARK };
-    sri_welcome w = { .version = SRI_JOIN_VERSION, .rank = m->rank,
-                      .size = a->options.size, .parent = m->parent, .daemon = m->daemon,
-                      .node = a->options.places.node, .nodes = a->options.places.nodes,
-                      .table = a->places_table >= 0, .max_message = a->options.max_message,
+    sri_welcome w = { .version = SRI_JOIN_VERSION,
+                      .rank = m->rank,
+                      .size = a->options.size,
+                      .parent = m->parent,
+                      .daemon = m->daemon,
+                      .node = a->options.places.node,
+                      .nodes = a->options.places.nodes,
+                      .table = a->places_table >= 0,
+                      .max_message = a->options.max_message,
                       .process = agent_process_id(a, m->rank),
                       .parent_process = m->parent >= 0 ? agent_process_id(a, m->parent) : 0 };
     int fds[SRI_FDS_MAX];
@@ -154,15 +169,16 @@ void agent_deliver_join(sri_agent *a, agent_member *m, const sri_arrival *f)
         return;
     }
     if (m->state != AGENT_SEATED || hello.version != SRI_JOIN_VERSION) {
-        SERRY_IGNORE(members_welcome(
-            a, m, sri_fail(SERRY_ESTATE, "rank %d has joined already", m->rank)));
+        SERRY_IGNORE(
+            members_welcome(a, m, sri_fail(SERRY_ESTATE, "rank %d has joined already", m->rank)));
         sri_close(&fd);
         return;
     }
     m->state = AGENT_JOINED;
     m->pid = hello.pid;
     m->pidfd = fd >= 0 ? fd : (int)syscall(SYS_pidfd_open, hello.pid, 0);
-    if (m->pidfd >= 0 && agent_epoll(a, m->pidfd, agent_event(AGENT_EVENT_PIDFD, m->rank)) != SERRY_OK)
+    if (m->pidfd >= 0
+        && agent_epoll(a, m->pidfd, agent_event(AGENT_EVENT_PIDFD, m->rank)) != SERRY_OK)
         sri_close(&m->pidfd);
     if (members_welcome(a, m, SERRY_OK) != SERRY_OK)
         m->state = AGENT_SEATED; /* its socket ends, and it with it */
@@ -313,8 +329,8 @@ void agent_member_ended(sri_agent *a, agent_member *m)
     if (m->state == AGENT_GONE)
         return;
     members_learn_code(m);
-    sri_fate fate = m->state == AGENT_SEATED || m->state == AGENT_JOINED ? SRI_FATE_DIED
-                                                                          : SRI_FATE_ENDED;
+    sri_fate fate =
+        m->state == AGENT_SEATED || m->state == AGENT_JOINED ? SRI_FATE_DIED : SRI_FATE_ENDED;
     if (m->launched && fate == SRI_FATE_DIED)
         a->launched_in--;
     if (m->launched && m->state != AGENT_RELEASED)

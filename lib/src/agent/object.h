@@ -62,7 +62,7 @@ struct sri_object {
     uint64_t id;
     const sri_object_class *cls;
     sri_agent *agent;
-    int creator; /* rank */
+    int creator;   /* rank */
     char name[64]; /* "" if it has none */
 };
 
@@ -70,7 +70,8 @@ struct sri_object_class {
     uint8_t type;
     const char *name; /* "queue" */
     size_t size;      /* of the home's state, zeroed at creation, starting with sri_object */
-    size_t session;   /* bytes kept for each member that uses an object, zeroed at first use; 0: none */
+    size_t
+        session; /* bytes kept for each member that uses an object, zeroed at first use; 0: none */
 
     /* ---- in the agent ---- */
     /* A new object; args are what sri_service_create sent. An error undoes the creation. */
@@ -103,8 +104,8 @@ struct sri_object_class {
     /* The home says the object was destroyed (every member with a session is told), or this member
      * has just been made by a fork (object 0): drop what is kept for it. */
     void (*forget)(uint64_t object);
-    /* A node is lost with all homes there. Calls to them have failed with SERRY_EDIED already; this is
-     * for those who wait for something else, as .feed. NULL: there are none. */
+    /* A node is lost with all homes there. Calls to them have failed with SERRY_EDIED already; this
+     * is for those who wait for something else, as .feed. NULL: there are none. */
     void (*lost)(int node);
     /* Runs before this member says that it leaves, core not entered: brings what it has promised
      * to an end. NULL: nothing is promised. */
@@ -149,10 +150,10 @@ void sri_home_sessions(sri_object *o, void (*fn)(sri_object *o, int rank, void *
 
 /* The grant cells of a member at an object, made at first use: which is 0 or 1 (two words on two
  * lines, for classes that have two roles). NULL where there are no shared words or no more of them.
- * *number is what the member gives to transport .cell. The value is 0 at first. A cell is taken back
- * after .gone of its member; after .destroy it may be given to nobody else while its member lives
- * and has not yet been told to forget the object, since the member may still step on it: cells freed
- * so are the last to be used again. */
+ * *number is what the member gives to transport .cell. The value is 0 at first. A cell is taken
+ * back after .gone of its member; after .destroy it may be given to nobody else while its member
+ * lives and has not yet been told to forget the object, since the member may still step on it:
+ * cells freed so are the last to be used again. */
 #define SRI_HOME_CELLS 2
 sri_atomic_u64 *sri_home_cell(sri_object *o, int rank, int which, uint32_t *number);
 
@@ -162,14 +163,17 @@ sri_atomic_u64 *sri_home_cell(sri_object *o, int rank, int which, uint32_t *numb
  * kept there should carry sri_handle_tag of the object's id, and the home's last value none. */
 sri_atomic_u64 *sri_home_word(sri_object *o, uint32_t *number);
 
-/* Is this rank a member of the home's own node? Only those may be told of .word: to the others it is
- * as if there were none, and the home takes their steps on it by itself. */
+/* Is this rank a member of the home's own node? Only those may be told of .word: to the others it
+ * is as if there were none, and the home takes their steps on it by itself. */
 bool sri_home_near(sri_object *o, int rank);
 
 /* One timer for each object: calls .timer once, at or after the deadline; SRI_NEVER stops it. A
  * deadline of 0 is after the next round of polling: what was sent before the request at hand has
  * arrived after two of them. */
 void sri_home_timer(sri_object *o, sri_ns deadline);
+
+/* Is there an object of this type with this handle, and is its home here as well? */
+bool sri_home_beside(sri_object *o, uint64_t id, unsigned type);
 
 /* Is this rank a member that has neither left nor died? */
 bool sri_home_present(sri_object *o, int rank);

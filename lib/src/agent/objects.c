@@ -70,8 +70,8 @@ void sri_home_sessions(sri_object *o, void (*fn)(sri_object *o, int rank, void *
                        void *ctx)
 {
     agent_session *s, *next;
-    HASH_ITER(hh, objects_outer(o)->sessions, s, next)
-    fn(o, s->rank, s->bytes, ctx);
+    HASH_ITER (hh, objects_outer(o)->sessions, s, next)
+        fn(o, s->rank, s->bytes, ctx);
 }
 
 /* Cells are used again in the order they were freed, so that a member which has not yet been told
@@ -276,7 +276,8 @@ static serry_err objects_index(sri_agent *a, uint32_t *index)
         return SERRY_OK;
     }
     if (a->n_objects > SRI_HANDLE_INDEX_MAX)
-        return sri_fail(SERRY_ELIMIT, "a node has at most %u objects at once", SRI_HANDLE_INDEX_MAX);
+        return sri_fail(SERRY_ELIMIT, "a node has at most %u objects at once",
+                        SRI_HANDLE_INDEX_MAX);
     if (a->n_objects >= a->objects_cap) {
         uint32_t cap = a->objects_cap ? 2 * a->objects_cap : 64;
         void *p = realloc(a->objects, cap * sizeof *a->objects);
@@ -299,11 +300,11 @@ static serry_err objects_index(sri_agent *a, uint32_t *index)
 
 static void objects_free(sri_agent *a, agent_object *x)
 {
-    sri_frame forget = { .kind = SRI_KIND_FEED, .flags = SRI_FLAG_FORGET, .aux = x->object.id,
-                         .fd = -1 };
+    sri_frame forget = {
+        .kind = SRI_KIND_FEED, .flags = SRI_FLAG_FORGET, .aux = x->object.id, .fd = -1
+    };
     agent_session *s, *next;
-    HASH_ITER(hh, x->sessions, s, next)
-    {
+    HASH_ITER (hh, x->sessions, s, next) {
         agent_send(a, s->rank, &forget);
         objects_free_session(a, x, s);
     }
@@ -364,8 +365,8 @@ serry_err agent_object_create(sri_agent *a, int rank, const sri_create_args *arg
     x->object.cls = cls;
     x->object.agent = a;
     x->object.creator = rank;
-    x->object.id = sri_handle_make(cls->type, (unsigned)a->options.places.node, index,
-                                   a->generations[index]);
+    x->object.id =
+        sri_handle_make(cls->type, (unsigned)a->options.places.node, index, a->generations[index]);
     memcpy(x->object.name, args->name, sizeof x->object.name);
     memcpy(x->key, key, sizeof key);
     a->objects[index] = x;
@@ -488,6 +489,18 @@ static void objects_request(sri_agent *a, sri_asker who, uint64_t aux, uint16_t 
     }
 }
 
+sri_object *agent_object_of(sri_agent *a, uint64_t id)
+{
+    agent_object *x = objects_find(a, id);
+    return x ? &x->object : NULL;
+}
+
+bool sri_home_beside(sri_object *o, uint64_t id, unsigned type)
+{
+    const sri_object *other = agent_object_of(o->agent, id);
+    return other && other->cls->type == type;
+}
+
 void agent_request(sri_agent *a, int rank, uint64_t aux, const uint8_t *bytes, size_t len)
 {
     if (__builtin_expect(a->links != NULL, 0) && aux != 0
@@ -503,8 +516,10 @@ void agent_request_here(sri_agent *a, int rank, uint64_t aux, const uint8_t *byt
     if (len < sizeof head)
         return;
     memcpy(&head, bytes, sizeof head);
+    a->owed += head.number != 0;
     bool ack = head.flags & SRI_REQUEST_ACK; /* to the home it is a post like any other */
-    sri_asker who = { .rank = rank, .number = ack ? 0 : head.number,
+    sri_asker who = { .rank = rank,
+                      .number = ack ? 0 : head.number,
                       .nowait = head.flags & SRI_REQUEST_NOWAIT };
     objects_request(a, who, aux, head.op, bytes + sizeof head, len - sizeof head);
     who.number = ack ? head.number : 0;

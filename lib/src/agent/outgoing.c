@@ -1,5 +1,5 @@
-/* agent/outgoing.c: sending without ever waiting: what a lane does not take is kept, in order, until
- * it does. */
+/* agent/outgoing.c: sending without ever waiting: what a lane does not take is kept, in order,
+ * until it does. */
 #include "agent/far.h"
 #include "base/log.h"
 
@@ -58,6 +58,10 @@ void agent_send_run(sri_agent *a, int rank, uint8_t kind, uint64_t aux, const vo
     size_t max = a->host->transport.frame_max;
     sri_frame f = { .kind = kind, .aux = aux, .head = head, .head_len = head_len, .fd = -1 };
     const uint8_t *at = body;
+    if (kind == SRI_KIND_REPLY) {
+        a->answered = true;
+        a->owed--;
+    }
     if (__builtin_expect(a->links != NULL, 0)) {
         const agent_member *m = agent_member_of(a, rank);
         if (m && m->far) { /* cut where it goes into his lane */
@@ -84,8 +88,12 @@ static bool outgoing_push_member(sri_agent *a, agent_member *m)
     bool any = false;
     while (m->late) {
         agent_late *late = m->late;
-        sri_frame f = { .kind = late->kind, .flags = late->flags, .aux = late->aux,
-                        .body = late->bytes, .body_len = late->len, .fd = late->fd };
+        sri_frame f = { .kind = late->kind,
+                        .flags = late->flags,
+                        .aux = late->aux,
+                        .body = late->bytes,
+                        .body_len = late->len,
+                        .fd = late->fd };
         if (t->ops->send(t, m->rank, &f) == SRI_FULL)
             return any;
         any = true;

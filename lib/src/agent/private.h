@@ -46,7 +46,7 @@ typedef struct agent_member {
     bool ending; /* has been told to end */
     int code;
     int pending_signal; /* came before the process: for when it has joined */
-    int parent; /* rank, -1 */
+    int parent;         /* rank, -1 */
     int socket;
     int pidfd;
     int streams[3]; /* its 0, 1 and 2, for what is started for it; -1: not known */
@@ -69,8 +69,8 @@ typedef struct agent_member {
 typedef struct agent_order {
     struct agent_order *next;
     int rank;
-    int parent; /* rank, whose streams it gets */
-    int socket; /* ours, for the process-to-be */
+    int parent;   /* rank, whose streams it gets */
+    int socket;   /* ours, for the process-to-be */
     int argument; /* ours, -1: none */
     sri_nursery_order start;
 } agent_order;
@@ -85,9 +85,9 @@ typedef struct agent_starter {
 
 /* What is known of the agent of a node. */
 typedef struct agent_node {
-    bool ended;        /* its link has, in good order or not: nothing can be asked there any more */
-    bool lost;         /* and not in good order */
-    bool quiet;        /* all launched ranks have arrived, as it knows, and nothing started runs there */
+    bool ended; /* its link has, in good order or not: nothing can be asked there any more */
+    bool lost;  /* and not in good order */
+    bool quiet; /* all launched ranks have arrived, as it knows, and nothing started runs there */
     uint64_t admitted; /* it knows all that was started here up to this */
 } agent_node;
 
@@ -146,32 +146,34 @@ typedef struct agent_object {
 
 struct sri_agent {
     sri_agent_options options; /* .places.nodes is 1 at least */
-    sri_links *links;          /* NULL: there is no other node, and all of the far_ fields are nothing */
+    sri_links *links; /* NULL: there is no other node, and all of the far_ fields are nothing */
     sri_host *host;
     int epoll;
     bool stop;
     bool running;
     int places_table; /* where ranks are, for members; -1: there is one node */
-    int lifeline[2]; /* read end for members, write end here: its end kills them */
+    int lifeline[2];  /* read end for members, write end here: its end kills them */
 
     agent_member **members; /* by rank */
     int n_ranks;            /* given out so far */
     int members_cap;
-    int alive;         /* members whose process may still run */
-    int launched_in;   /* launched ranks that are neither left nor gone */
-    int lost;          /* the lowest launched rank that ended without being released; -1: none */
-    bool releasing;    /* all launched ranks have arrived or died */
-    bool over;         /* and everybody has been let go */
-    bool aborted;      /* or killed */
+    int alive;       /* members whose process may still run */
+    int launched_in; /* launched ranks that are neither left nor gone */
+    int lost;        /* the lowest launched rank that ended without being released; -1: none */
+    bool releasing;  /* all launched ranks have arrived or died */
+    bool over;       /* and everybody has been let go */
+    bool aborted;    /* or killed */
     bool destroying;
-    int n_started;     /* processes, on this node */
+    int n_started; /* processes, on this node */
     agent_waiter *waiters;
     int late_members; /* with frames kept back */
+    bool answered;    /* since the agent was last idle, a request */
+    int owed;         /* since then: requests that ask for an answer, less answers */
     int lost_members; /* whose socket has ended and whose process has not */
 
-    int nursery;          /* socket; -1: none */
-    bool nursery_settled; /* it has come, or never will */
-    agent_order *orders;  /* for it, in order */
+    int nursery;             /* socket; -1: none */
+    bool nursery_settled;    /* it has come, or never will */
+    agent_order *orders;     /* for it, in order */
     agent_starter *starters; /* in order */
 
     agent_node *far_nodes; /* by node */
@@ -210,8 +212,14 @@ struct sri_agent {
 };
 
 /* What an epoll event is about: a rank's socket or pidfd, or one of the agent's own. */
-enum { AGENT_EVENT_SOCKET = 1, AGENT_EVENT_PIDFD, AGENT_EVENT_BELL, AGENT_EVENT_WATCH,
-       AGENT_EVENT_NURSERY, AGENT_EVENT_LINKS };
+enum {
+    AGENT_EVENT_SOCKET = 1,
+    AGENT_EVENT_PIDFD,
+    AGENT_EVENT_BELL,
+    AGENT_EVENT_WATCH,
+    AGENT_EVENT_NURSERY,
+    AGENT_EVENT_LINKS
+};
 
 static inline uint64_t agent_event(unsigned what, int n)
 {
@@ -242,22 +250,23 @@ void agent_waiters_look(sri_agent *a); /* somebody has ended */
 void agent_forget_asker(sri_agent *a, int rank);
 void agent_nursery_event(sri_agent *a);
 void agent_take_nursery(sri_agent *a, int fd); /* -1: there will be none */
-bool agent_push_orders(sri_agent *a); /* to the nursery; true if any went */
-void agent_push_starters(sri_agent *a); /* the other agents know more now */
+bool agent_push_orders(sri_agent *a);          /* to the nursery; true if any went */
+void agent_push_starters(sri_agent *a);        /* the other agents know more now */
 void agent_start(sri_agent *a, sri_asker who, const uint8_t *bytes, size_t len);
 void agent_abort(sri_agent *a, int asker, int code);
 void agent_drop_starters(sri_agent *a);
 serry_err agent_check_clean(const sri_agent *a); /* can processes be started from the clean copy? */
 void agent_drop_orders(sri_agent *a); /* who was to be started is not: its seat is given up */
-serry_err agent_start_process(sri_agent *a, int parent, const struct sri_fnref *fn,
-                              const void *arg, size_t len, const char *name, bool daemon,
-                              int *rank);
+serry_err agent_start_process(sri_agent *a, int parent, const struct sri_fnref *fn, const void *arg,
+                              size_t len, const char *name, bool daemon, int *rank);
 
 /* ---- objects.c ---- */
 serry_err agent_objects_init(sri_agent *a);
 void agent_objects_fini(sri_agent *a);
 void agent_request(sri_agent *a, int rank, uint64_t aux, const uint8_t *bytes, size_t len);
 void agent_request_here(sri_agent *a, int rank, uint64_t aux, const uint8_t *bytes, size_t len);
+/* An object that lives here; NULL: there is none of that handle. */
+sri_object *agent_object_of(sri_agent *a, uint64_t id);
 serry_err agent_object_create(sri_agent *a, int rank, const sri_create_args *args,
                               const uint8_t *own, size_t len, uint64_t *id);
 void agent_object_key(char key[AGENT_KEY], uint32_t type, const char *name);

@@ -1,5 +1,5 @@
-/* agent/process.c: the agent's own operations: naming, signalling and joining processes, finalize and
- * abort. */
+/* agent/process.c: the agent's own operations: naming, signalling and joining processes, finalize
+ * and abort. */
 #include "agent/far.h"
 
 #include <signal.h>
@@ -235,8 +235,11 @@ static void process_info(sri_agent *a, sri_asker who, const uint8_t *bytes, size
         far_ask(a, who, m->node, SRI_AGENT_INFO, &id, sizeof id, NULL, 0);
         return;
     }
-    sri_agent_info info = { .pid = m->pid, .rank = m->rank, .parent = m->parent,
-                            .alive = m->state != AGENT_GONE, .daemon = m->daemon };
+    sri_agent_info info = { .pid = m->pid,
+                            .rank = m->rank,
+                            .parent = m->parent,
+                            .alive = m->state != AGENT_GONE,
+                            .daemon = m->daemon };
     memcpy(info.name, m->name, sizeof info.name);
     agent_answer(a, who, SERRY_OK, &info, sizeof info);
 }
@@ -255,13 +258,16 @@ static void process_children(sri_agent *a, sri_asker who)
     sri_buffer_fini(&ids);
 }
 
-/* Everybody but the one who asked, who ends by himself with his code. The other agents do the same. */
+/* Everybody but the one who asked, who ends by himself with his code. The other agents do the same.
+ */
 void agent_abort(sri_agent *a, int asker, int code)
 {
     const agent_member *m = agent_member_of(a, asker);
     a->aborted = true;
     if (a->links && m && !m->far)
-        far_send_all(a, &(sri_link_frame){ .kind = SRI_FAR_ABORT, .source = asker, .dest = -1,
+        far_send_all(a, &(sri_link_frame){ .kind = SRI_FAR_ABORT,
+                                           .source = asker,
+                                           .dest = -1,
                                            .aux = (uint64_t)(int64_t)code });
     for (int r = 0; r < a->n_ranks; r++) {
         if (a->members[r] && !a->members[r]->far && r != asker)

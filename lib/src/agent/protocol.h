@@ -1,5 +1,5 @@
-/* agent/protocol.h: the object protocol on the wire, between a member (core/service.c) and the homes
- * of objects (agent/objects.c).
+/* agent/protocol.h: the object protocol on the wire, between a member (core/service.c) and the
+ * homes of objects (agent/objects.c).
  *
  *     REQUEST  aux = object; the first frame of a run has a request head, then args and body
  *     REPLY    aux = number | error << 32; the answer, or with an error its detail text

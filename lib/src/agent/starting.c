@@ -1,5 +1,5 @@
-/* agent/starting.c: new members: their seats, the nursery, from which processes are forked, and where
- * they are put. */
+/* agent/starting.c: new members: their seats, the nursery, from which processes are forked, and
+ * where they are put. */
 #include "agent/far.h"
 
 #include <errno.h>
@@ -20,15 +20,16 @@ static void starting_name(char out[64], agent_member *parent, const char *name)
 
 /* A new member with a socket of its own; *other is the end for the process-to-be. */
 static serry_err starting_seat(sri_agent *a, agent_member *parent, const char *name, bool daemon,
-                              agent_member **m, int *other)
+                               agent_member **m, int *other)
 {
     int pair[2];
     if (a->releasing)
-        return sri_fail(SERRY_ESTATE, "all launched ranks have finalized: nothing is started any more");
+        return sri_fail(SERRY_ESTATE,
+                        "all launched ranks have finalized: nothing is started any more");
     SRI_TRY(sri_socket_pair(pair));
     const sri_places *places = &a->options.places;
-    serry_err e = agent_new_rank(a, sri_places_started(places, places->node, a->n_started), pair[0],
-                                 m);
+    serry_err e =
+        agent_new_rank(a, sri_places_started(places, places->node, a->n_started), pair[0], m);
     if (e != SERRY_OK) {
         close(pair[0]);
         close(pair[1]);
@@ -126,7 +127,7 @@ serry_err agent_check_clean(const sri_agent *a)
 
 /* Asks the nursery, now or when it has come. Takes the socket on success. */
 static serry_err starting_by_nursery(sri_agent *a, const agent_member *m, int socket,
-                                    const sri_fnref *fn, const void *arg, size_t len)
+                                     const sri_fnref *fn, const void *arg, size_t len)
 {
     SRI_TRY(agent_check_clean(a));
     agent_order *o = calloc(1, sizeof *o);
@@ -171,8 +172,8 @@ serry_err agent_start_process(sri_agent *a, int parent, const sri_fnref *fn, con
 
 /* ---- START ---- */
 
-/* A node for a process that may run on any: where the fewest members are, as far as is known here; this
- * one if it is no worse, else the first. */
+/* A node for a process that may run on any: where the fewest members are, as far as is known here;
+ * this one if it is no worse, else the first. */
 static int starting_any_node(const sri_agent *a)
 {
     int nodes = a->options.places.nodes;
@@ -201,8 +202,11 @@ static void starting_answer(sri_agent *a, sri_asker who, int rank, int socket)
         agent_answer(a, who, SERRY_OK, &done, sizeof done);
         return;
     }
-    sri_frame f = { .kind = SRI_KIND_REPLY, .aux = who.number, .head = &done,
-                    .head_len = sizeof done, .fd = socket };
+    sri_frame f = { .kind = SRI_KIND_REPLY,
+                    .aux = who.number,
+                    .head = &done,
+                    .head_len = sizeof done,
+                    .fd = socket };
     agent_send(a, who.rank, &f);
     close(socket);
 }
@@ -253,8 +257,8 @@ static void starting_by_agent(sri_agent *a, sri_asker who, const sri_agent_start
                               const uint8_t *arg, size_t len)
 {
     int rank;
-    serry_err e = agent_start_process(a, who.rank, &args->fn, arg, len, args->name, args->daemon,
-                                      &rank);
+    serry_err e =
+        agent_start_process(a, who.rank, &args->fn, arg, len, args->name, args->daemon, &rank);
     if (e == SERRY_OK)
         starting_done(a, who, agent_member_of(a, rank), -1);
     else

@@ -29,7 +29,7 @@ typedef struct sri_agent_start {
     uint8_t daemon;
     uint8_t by_agent; /* forked from the clean copy; fn and arg follow. Else the asker forks */
     uint8_t reserved[2];
-    int32_t node;     /* -1: any; if it is another than the asker's, by its agent */
+    int32_t node; /* -1: any; if it is another than the asker's, by its agent */
     sri_fnref fn;
     char name[64]; /* "": by number */
 } sri_agent_start;

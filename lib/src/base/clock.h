@@ -16,8 +16,8 @@ extern "C" {
 typedef int64_t sri_ns;
 
 #define SRI_NEVER INT64_MAX
-#define SRI_MS(n) ((sri_ns)(n) * 1000000)
-#define SRI_US(n) ((sri_ns)(n) * 1000)
+#define SRI_MS(n) ((sri_ns)(n)*1000000)
+#define SRI_US(n) ((sri_ns)(n)*1000)
 
 static inline sri_ns sri_now(void)
 {
@@ -27,7 +27,8 @@ static inline sri_ns sri_now(void)
 }
 
 /* Seconds from now as a deadline. Negative counts as 0, what is beyond 100 years as never; NaN is
- * SERRY_EINVAL. A zero timeout gives a deadline of 0, which is always past, without a clock call. */
+ * SERRY_EINVAL. A zero timeout gives a deadline of 0, which is always past, without a clock call.
+ */
 serry_err sri_deadline(double timeout, sri_ns *deadline);
 
 /* Seconds left until a deadline, for handing on: 0 if past, infinity if never. */

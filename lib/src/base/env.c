@@ -31,7 +31,8 @@ serry_err sri_parse_int(const char *what, const char *text, int64_t min, int64_t
     long long n = strtoll(text, &end, 10);
     int shift = end == text ? -1 : env_shift(end);
     if (errno || shift < 0 || n > (INT64_MAX >> shift) || n < (INT64_MIN >> shift))
-        return sri_fail(SERRY_EINVAL, "%s is '%s', which is not a whole number", what, text);
+        return sri_fail(SERRY_EINVAL, "%s is '%s', which is not a whole number%s", what, text,
+                        max >= 1 << 20 ? " (K, M or G may follow it)" : "");
     n = (long long)((uint64_t)n << shift);
     if (n < min || n > max)
         return sri_fail(SERRY_EINVAL, "%s is %s; it must be %" PRId64 " to %" PRId64, what, text,

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static _Thread_local char error_detail[SRI_DETAIL];
 
@@ -53,15 +54,33 @@ serry_err sri_fail_text(serry_err e, const char *text)
     return e;
 }
 
+/* A limit that the user can see and set. */
+static serry_err error_limit(const char *what, int code, int resource, const char *things,
+                             const char *see)
+{
+    struct rlimit limit;
+    if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return sri_fail(SERRY_ELIMIT, "%s: %s: see %s", what, strerror(code), see);
+    return sri_fail(SERRY_ELIMIT, "%s: %s: the limit is %llu %s, see %s", what, strerror(code),
+                    (unsigned long long)limit.rlim_cur, things, see);
+}
+
 serry_err sri_fail_errno(const char *what)
 {
     int code = errno;
-    serry_err e = SERRY_ESYS;
-    if (code == ENOMEM)
-        e = SERRY_ENOMEM;
-    else if (code == EMFILE || code == ENFILE || code == EAGAIN)
-        e = SERRY_ELIMIT;
-    return sri_fail(e, "%s: %s", what, strerror(code));
+    switch (code) {
+    case EMFILE:
+        return error_limit(what, code, RLIMIT_NOFILE, "descriptors", "ulimit -n");
+    case EAGAIN: /* of fork and of pthread_create */
+        return error_limit(what, code, RLIMIT_NPROC, "processes and threads of a user",
+                           "ulimit -u, and pids.max of the control group");
+    case ENFILE:
+        return sri_fail(SERRY_ELIMIT, "%s: %s", what, strerror(code));
+    case ENOMEM:
+        return sri_fail(SERRY_ENOMEM, "%s: %s", what, strerror(code));
+    default:
+        return sri_fail(SERRY_ESYS, "%s: %s", what, strerror(code));
+    }
 }
 
 sri_kept_error sri_error_keep(serry_err e)

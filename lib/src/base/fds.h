@@ -14,9 +14,9 @@ extern "C" {
 
 #define SRI_FDS_MAX 8 /* passed with one packet */
 
-/* A program may have closed its standard streams: what it prints then must not go into a descriptor of
- * ours that got their number. Moves fd above them; -1 (errno) if that fails, fd is gone then. Those
- * made and received by the functions below are there already. */
+/* A program may have closed its standard streams: what it prints then must not go into a descriptor
+ * of ours that got their number. Moves fd above them; -1 (errno) if that fails, fd is gone then.
+ * Those made and received by the functions below are there already. */
 int sri_fd_high(int fd);
 
 /* A pair of connected packet sockets, close-on-exec, non-blocking. */
@@ -27,8 +27,8 @@ serry_err sri_socket_pair(int fd[2]);
 int sri_packet_send(int fd, const void *head, size_t head_len, const void *body, size_t len,
                     const int *fds, int n);
 
-/* Says of what send returned that the same packet may go later: the socket is full, or the kernel is
- * short of memory or has too many descriptors under way. */
+/* Says of what send returned that the same packet may go later: the socket is full, or the kernel
+ * is short of memory or has too many descriptors under way. */
 bool sri_packet_refused(int code);
 
 /* Receives one packet and up to SRI_FDS_MAX descriptors, close-on-exec; those lost for want of

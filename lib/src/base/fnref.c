@@ -104,7 +104,8 @@ serry_err sri_fnref_of(sri_any_fn fn, sri_fnref *ref)
     struct fnref_search s = { .address = (uintptr_t)fn };
     dl_iterate_phdr(fnref_visit, &s);
     if (!s.found)
-        return sri_fail(SERRY_EINVAL, "the function at %p is in no loaded module", (void *)s.address);
+        return sri_fail(SERRY_EINVAL, "the function at %p is in no loaded module",
+                        (void *)s.address);
     *ref = (sri_fnref){ s.module, s.address - s.base };
     return SERRY_OK;
 }

@@ -6,12 +6,15 @@
 #include "base/env.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
-static int point_chosen = -1; /* -1: not read yet, 0: none */
-static unsigned point_countdown;
-static unsigned point_counts[SRI_POINT_MAX + 1];
+/* Any thread comes by. Counted without order, so that no point hides a missing one from
+ * ThreadSanitizer. */
+static _Atomic int point_chosen = -1; /* -1: not read yet, 0: none */
+static _Atomic unsigned point_countdown;
+static _Atomic unsigned point_counts[SRI_POINT_MAX + 1];
 
 static void point_read_choice(void)
 {
@@ -20,28 +23,30 @@ static void point_read_choice(void)
     unsigned k = 1;
     if (text)
         sscanf(text, "%d:%u", &n, &k);
-    point_chosen = n;
-    point_countdown = k;
+    sri_point_choose(n, k);
 }
 
 void sri_point(int n)
 {
-    if (point_chosen < 0)
+    int chosen = atomic_load_explicit(&point_chosen, memory_order_acquire);
+    if (chosen < 0) {
         point_read_choice();
-    point_counts[n]++;
-    if (n == point_chosen && --point_countdown == 0)
+        chosen = atomic_load_explicit(&point_chosen, memory_order_acquire);
+    }
+    atomic_fetch_add_explicit(&point_counts[n], 1, memory_order_relaxed);
+    if (n == chosen && atomic_fetch_sub_explicit(&point_countdown, 1, memory_order_relaxed) == 1)
         kill(getpid(), SIGKILL);
 }
 
 void sri_point_choose(int n, unsigned k)
 {
-    point_chosen = n;
-    point_countdown = k;
+    atomic_store_explicit(&point_countdown, k, memory_order_relaxed);
+    atomic_store_explicit(&point_chosen, n, memory_order_release);
 }
 
 unsigned sri_point_passed(int n)
 {
-    return point_counts[n];
+    return atomic_load_explicit(&point_counts[n], memory_order_relaxed);
 }
 
 #else

@@ -1,15 +1,15 @@
-/* core/bulk.c: long messages that the transport moves by itself, from where they lie to where they go.
- * Announced and asked for as all long ones; instead of pieces there is one transfer, whose name is
- * the receiver's token:
+/* core/bulk.c: long messages that the transport moves by itself, from where they lie to where they
+ * go. Announced and asked for as all long ones; instead of pieces there is one transfer, whose name
+ * is the receiver's token:
  *
  *     ANNOUNCE tag | token, len  ->
- *                                <-   CLEAR token | theirs, flag SRI_CLEAR_BULK; bulk_recv has begun
- *     bulk_send                  =>   bulk_done at both ends
+ *                                <-   CLEAR token | theirs, flag SRI_CLEAR_BULK; bulk_recv has
+ * begun bulk_send                  =>   bulk_done at both ends
  *
  * Whoever has begun a transfer has lent its memory until bulk_done. A receive that is given up
- * therefore takes its transfer back, which it can while the sender has not looked at the CLEAR, and the
- * message goes to memory of its own instead, where the next receive finds it; or it cannot, and waits
- * for the end. All transfers of a peer end before its fate is told.
+ * therefore takes its transfer back, which it can while the sender has not looked at the CLEAR, and
+ * the message goes to memory of its own instead, where the next receive finds it; or it cannot, and
+ * waits for the end. All transfers of a peer end before its fate is told.
  */
 #include "core/match.h"
 

@@ -22,15 +22,19 @@ void sri_scratch_free(sri_scratch *s)
 
 serry_err sri_collective_misfit(int source, size_t got, size_t expected)
 {
-    return sri_fail(SERRY_EINVAL, "rank %d calls with other lengths or another collective: it sent "
-                                  "%zu bytes where %zu were expected", source, got, expected);
+    return sri_fail(SERRY_EINVAL,
+                    "rank %d calls with other lengths or another collective: it sent "
+                    "%zu bytes where %zu were expected",
+                    source, got, expected);
 }
 
 static serry_err collective_begin(sri_collective *c)
 {
     if (__builtin_expect(sri_world.parent >= 0, 0))
-        return sri_fail(SERRY_ESTATE, "rank %d is a started process: collectives are for launched "
-                                      "ranks", sri_world.rank);
+        return sri_fail(SERRY_ESTATE,
+                        "rank %d is a started process: collectives are for launched "
+                        "ranks",
+                        sri_world.rank);
     c->number = ++sri_match.collective & ((1u << SRI_COLLECTIVE_BITS) - 1);
     c->rank = sri_world.rank;
     c->size = sri_world.size;

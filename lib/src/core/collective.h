@@ -70,10 +70,10 @@ static inline serry_err sri_collective_swap(const sri_collective *c, int dest, c
     return sri_collective_fits(e, &st, in_len);
 }
 
-/* With more ranks than processors each step that waits for another rank costs a turn of all of them,
- * so fewer steps beat fewer messages (measured: 4, 8, 16 ranks on 2 processors). Up to SRI_FLAT_FEW
- * ranks everybody tells everybody, in one step. Beyond that few bytes go up and down a tree of
- * little depth over all ranks: first within each node, then between nodes. */
+/* With more ranks than processors each step that waits for another rank costs a turn of all of
+ * them, so fewer steps beat fewer messages (measured: 4, 8, 16 ranks on 2 processors). Up to
+ * SRI_FLAT_FEW ranks everybody tells everybody, in one step. Beyond that few bytes go up and down a
+ * tree of little depth over all ranks: first within each node, then between nodes. */
 #define SRI_FLAT_FEW 4
 #define SRI_FLAT_FAN 8
 

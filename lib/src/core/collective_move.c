@@ -5,8 +5,8 @@
 
 #include <stdlib.h>
 
-#define MOVE_TREE_MAX 8192u      /* blocks of gather and scatter that go through the tree */
-#define MOVE_BRUCK_MAX 65536u    /* results of allgather that are doubled, not passed around */
+#define MOVE_TREE_MAX 8192u   /* blocks of gather and scatter that go through the tree */
+#define MOVE_BRUCK_MAX 65536u /* results of allgather that are doubled, not passed around */
 #define MOVE_BCAST_TREE_MAX 65536u
 
 enum { MOVE_TREE = 0, MOVE_RING = 1, MOVE_DOWN = 2 };

@@ -3,9 +3,9 @@
  * allreduce get the same bits. */
 #include "core/collective.h"
 
-#define REDUCE_FLAT_MAX 1024u       /* bytes of a vector that goes to one rank and back, or to all */
-#define REDUCE_RING_MIN 65536u      /* bytes of a vector that is combined in parts */
-#define REDUCE_RING_PART_MIN 2048u  /* bytes of a part */
+#define REDUCE_FLAT_MAX 1024u      /* bytes of a vector that goes to one rank and back, or to all */
+#define REDUCE_RING_MIN 65536u     /* bytes of a vector that is combined in parts */
+#define REDUCE_RING_PART_MIN 2048u /* bytes of a part */
 
 enum {
     REDUCE_UP = 0,

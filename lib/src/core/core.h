@@ -28,12 +28,12 @@ extern "C" {
 typedef struct sri_core {
     sri_transport *transport; /* NULL: not a member */
     int rank;
-    int size; /* launched ranks */
-    int parent; /* rank that started this process; -1 for a launched rank */
-    uint64_t process;        /* this process's handle, and its parent's */
+    int size;         /* launched ranks */
+    int parent;       /* rank that started this process; -1 for a launched rank */
+    uint64_t process; /* this process's handle, and its parent's */
     uint64_t parent_process;
     bool daemon;
-    bool finalizing; /* arrived in serry_finalize */
+    bool finalizing;      /* arrived in serry_finalize */
     uint64_t max_message; /* bytes */
     sri_places places;    /* .nodes is 1 at least */
 } sri_core;
@@ -50,8 +50,8 @@ bool sri_is_member(void);
 serry_err sri_enter(void);
 void sri_leave(void);
 
-/* What an options' .node says: 0 here, SERRY_NODE(k), or SERRY_ANY, which is -1. SERRY_EINVAL: there is
- * no such node. */
+/* What an options' .node says: 0 here, SERRY_NODE(k), or SERRY_ANY, which is -1. SERRY_EINVAL:
+ * there is no such node. */
 serry_err sri_node_of(int option, int32_t *node);
 
 /* The agent of this node has died: says so on standard error and ends this process (exit code

@@ -149,8 +149,8 @@ static sri_incoming *fate_drop_tag(sri_incoming *from, int tag)
     return first;
 }
 
-/* What has not arrived whole never will. What came behind it with the same tag goes with it: nobody is
- * to take it for the one that is missing. */
+/* What has not arrived whole never will. What came behind it with the same tag goes with it: nobody
+ * is to take it for the one that is missing. */
 static void fate_end_queued(sri_incoming *in)
 {
     while (in)

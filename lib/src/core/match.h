@@ -13,8 +13,9 @@
  *     WITHDRAW token             ->                               instead, if taken back: a
  *                                                                 CLEAR that crosses is ignored
  *
- * Files: match.c (receiving), output.c (sending), bulk.c (what the transport moves instead of DATA
- * frames), fate.c (peers that go). All with the core entered.
+ * Files: incoming.c (messages that wait), match.c (receives), match_arrive.c (arrivals), output.c
+ * (sending), bulk.c (what the transport moves instead of DATA frames), fate.c (peers that go). All
+ * with the core entered.
  */
 #ifndef SRI_CORE_MATCH_H
 #define SRI_CORE_MATCH_H
@@ -88,19 +89,19 @@ typedef struct sri_match_state {
     sri_peer **peers; /* by rank; NULL: never heard of */
     int n_peers;
     uint64_t order;
-    size_t eager_max; /* bytes that go in one frame */
-    sri_request *any[SRI_CONTEXTS];   /* posted for any source */
-    sri_peer *queued[SRI_CONTEXTS];   /* peers with something queued */
-    sri_peer *output;                 /* peers with something to send */
-    bool output_again;                /* some of it was not even tried */
-    sri_ids sends;                    /* tokens of long sends */
-    sri_ids incomings;                /* tokens of what was asked for */
+    size_t eager_max;               /* bytes that go in one frame */
+    sri_request *any[SRI_CONTEXTS]; /* posted for any source */
+    sri_peer *queued[SRI_CONTEXTS]; /* peers with something queued */
+    sri_peer *output;               /* peers with something to send */
+    bool output_again;              /* some of it was not even tried */
+    sri_ids sends;                  /* tokens of long sends */
+    sri_ids incomings;              /* tokens of what was asked for */
     /* Deaths not yet told to a receive from any source, oldest first. */
     int *untold;
     size_t n_untold, cap_untold;
-    int launched_gone; /* launched ranks that left or died, this one excepted */
-    int highest;       /* rank ever heard of */
-    int lowest_open;   /* started rank: all below it are known to be gone */
+    int launched_gone;   /* launched ranks that left or died, this one excepted */
+    int highest;         /* rank ever heard of */
+    int lowest_open;     /* started rank: all below it are known to be gone */
     uint32_t collective; /* number of the last collective begun here */
     /* The launched rank without which no collective from number `from` on can be done. */
     struct {
@@ -110,15 +111,15 @@ typedef struct sri_match_state {
     } lost;
 } sri_match_state;
 
-/* A message of the user's, or of a pipe, up to this length goes without being asked for (unless it is
- * one for the transport to move, which is faster than pieces), in pieces if need be: the
- * first in a MESSAGE frame with SRI_FLAG_MORE, whose head is the whole length; the rest in DATA
- * frames of token 0, right behind it as far as messages go. */
+/* A message of the user's, or of a pipe, up to this length goes without being asked for (unless it
+ * is one for the transport to move, which is faster than pieces), in pieces if need be: the first
+ * in a MESSAGE frame with SRI_FLAG_MORE, whose head is the whole length; the rest in DATA frames of
+ * token 0, right behind it as far as messages go. */
 #define SRI_UNASKED_MAX 65536u
 
 extern sri_match_state sri_match;
 
-sri_peer *sri_peer_make(int rank); /* NULL: no memory */
+sri_peer *sri_peer_make(int rank); /* NULL: no memory; incoming.c */
 
 static inline sri_peer *sri_peer_of(int rank)
 {
@@ -143,21 +144,21 @@ sri_incoming *sri_match_find(unsigned context, int source, int tag);
 /* Begins a receive whose fields context, peer, tag, buf, len, gate are set: takes what is queued,
  * fails if nothing can come, or posts it. True if it is done. */
 bool sri_match_receive(sri_request *r);
-/* Takes an unfinished receive back. A message on its way to it is kept, in its place, for another. If
- * that is not possible, since the transport moves it into the receive's buffer already, its end
+/* Takes an unfinished receive back. A message on its way to it is kept, in its place, for another.
+ * If that is not possible, since the transport moves it into the receive's buffer already, its end
  * is waited for: then the receive is done after all, which is false. */
 bool sri_match_abandon(sri_request *r);
 /* A whole message of this rank to itself. SERRY_ENOMEM. */
 serry_err sri_match_self(unsigned context, int tag, const void *buf, size_t len);
 
-/* Arrivals. True: a gate has opened. */
+/* Arrivals: match_arrive.c. True: a gate has opened. */
 bool sri_match_message(sri_peer *p, const sri_arrival *a);
 bool sri_match_announce(sri_peer *p, const sri_arrival *a);
 bool sri_match_data(sri_peer *p, const sri_arrival *a);
 bool sri_match_withdraw(sri_peer *p, const sri_arrival *a);
 void sri_match_bad(const sri_peer *p, const char *what); /* a peer that breaks the protocol */
 
-void sri_incoming_free(sri_incoming *in); /* from whatever it is in */
+void sri_incoming_free(sri_incoming *in); /* from whatever it is in; incoming.c */
 
 /* ---- sending: output.c ---- */
 
@@ -184,7 +185,7 @@ bool sri_output_drop(sri_peer *p, bool (*meant)(const sri_request *r), serry_err
 bool sri_bulk_to(const sri_peer *p); /* can it, with this peer? */
 /* Begins, for an incoming message with a token. False: it cannot be, now. */
 bool sri_bulk_receive(sri_incoming *in, uint8_t *into, sri_incoming_bulk state);
-/* Takes the transfer back: the message stands at its sender, asked for. False: it has begun to flow. */
+/* Takes the transfer back: the message stands at its sender, asked for. False: it flows already. */
 bool sri_bulk_back(sri_incoming *in);
 /* A message that stands goes into memory of its own. False: there is none, and it stands on. */
 bool sri_bulk_keep(sri_incoming *in);

@@ -45,8 +45,10 @@ static serry_err member_refuse(void)
     case MEMBER_FORMER:
         return sri_fail(SERRY_ESTATE, "serry_finalize has been called");
     default:
-        return sri_fail(SERRY_ESTATE, "this process is a forked copy of rank %d, not a member: start "
-                                      "processes by serry_process_start", sri_world.rank);
+        return sri_fail(SERRY_ESTATE,
+                        "this process is a forked copy of rank %d, not a member: start "
+                        "processes by serry_process_start",
+                        sri_world.rank);
     }
 }
 

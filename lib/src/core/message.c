@@ -138,8 +138,7 @@ static void message_give_up(sri_request *send, sri_request *recv, sri_gate *gate
 }
 
 serry_err sri_message_sendrecv(sri_context c, int dest, int send_tag, const void *out, size_t len,
-                               int source, int recv_tag, void *in, size_t cap,
-                               serry_status *status)
+                               int source, int recv_tag, void *in, size_t cap, serry_status *status)
 {
     sri_gate gate = { .left = 2, .hasty = true };
     sri_request recv, send;
@@ -282,8 +281,7 @@ static serry_err message_requests_late(size_t pending)
                     pending == 1 ? "" : "s");
 }
 
-serry_err sri_message_wait_all(serry_request *rs, size_t n, serry_status *statuses,
-                               sri_ns deadline)
+serry_err sri_message_wait_all(serry_request *rs, size_t n, serry_status *statuses, sri_ns deadline)
 {
     sri_gate gate = { 0 };
     size_t done;
@@ -350,8 +348,8 @@ serry_err sri_message_wait(serry_request *r, serry_status *status, sri_ns deadli
     if (!q->done) {
         sri_gate gate = { .left = 1 };
         q->gate = &gate;
-        sri_waiting why = message_why(q->context, q->kind ? SRI_WAIT_SEND : SRI_WAIT_RECV, q->peer,
-                                      q->tag);
+        sri_waiting why =
+            message_why(q->context, q->kind ? SRI_WAIT_SEND : SRI_WAIT_RECV, q->peer, q->tag);
         SERRY_IGNORE(sri_wait(&gate.open, deadline, &why));
         q->gate = NULL;
         if (!q->done)

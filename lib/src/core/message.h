@@ -54,8 +54,9 @@ bool sri_message_push(void); /* sends what was kept back for full lanes; true if
 serry_err sri_message_init(void);
 void sri_message_fini(void);
 
-/* Is `what`, a rank named by the caller, one of this world? SERRY_EINVAL: it never was. SERRY_EDIED:
- * it had ended before this process heard of it. May ask the agent and wait for the answer. */
+/* Is `what`, a rank named by the caller, one of this world? SERRY_EINVAL: it never was.
+ * SERRY_EDIED: it had ended before this process heard of it. May ask the agent and wait for the
+ * answer. */
 serry_err sri_message_check_rank(const char *what, int rank);
 
 /* Has this rank died or left, as far as this process has been told? */

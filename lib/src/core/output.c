@@ -16,8 +16,9 @@
 
 static inline uint8_t output_flags(unsigned context)
 {
-    static const uint8_t flags[SRI_CONTEXTS] = { [SRI_CONTEXT_COLLECTIVE] = SRI_FLAG_COLLECTIVE,
-                                                 [SRI_CONTEXT_PIPE] = SRI_FLAG_PIPE };
+    static const uint8_t flags[SRI_CONTEXTS] = {
+        [SRI_CONTEXT_COLLECTIVE] = SRI_FLAG_COLLECTIVE, [SRI_CONTEXT_PIPE] = SRI_FLAG_PIPE
+    };
     return flags[context];
 }
 
@@ -162,9 +163,9 @@ static void output_keep(sri_peer *p, sri_request *r)
 
 bool sri_output_send(sri_peer *p, sri_request *r)
 {
-    bool unasked = r->len <= sri_match.eager_max
-                   || (r->len <= SRI_UNASKED_MAX && r->context != SRI_CONTEXT_COLLECTIVE
-                       && !sri_bulk_to(p));
+    bool unasked =
+        r->len <= sri_match.eager_max
+        || (r->len <= SRI_UNASKED_MAX && r->context != SRI_CONTEXT_COLLECTIVE && !sri_bulk_to(p));
     r->kind = unasked ? SRI_KIND_MESSAGE : SRI_KIND_ANNOUNCE;
     r->sent = 0;
     r->place = SRI_PLACE_NONE;

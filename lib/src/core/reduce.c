@@ -53,13 +53,14 @@ static const struct {
     [SERRY_INT64] = { "INT64", sizeof(int64_t), { REDUCE_ROW(int64), REDUCE_ROW_BITS(int64) } },
     [SERRY_FLOAT] = { "FLOAT", sizeof(float), { REDUCE_ROW(float) } },
     [SERRY_DOUBLE] = { "DOUBLE", sizeof(double), { REDUCE_ROW(double) } },
-    [SERRY_DOUBLE_INT] = { "DOUBLE_INT", sizeof(serry_double_int),
+    [SERRY_DOUBLE_INT] = { "DOUBLE_INT",
+                           sizeof(serry_double_int),
                            { [SERRY_MINLOC] = reduce_minloc, [SERRY_MAXLOC] = reduce_maxloc } },
 };
 
 static const char *const reduce_ops[SERRY_MAXLOC + 1] = {
-    [SERRY_SUM] = "SUM", [SERRY_PROD] = "PROD", [SERRY_MIN] = "MIN",
-    [SERRY_MAX] = "MAX", [SERRY_AND] = "AND",   [SERRY_OR] = "OR",
+    [SERRY_SUM] = "SUM", [SERRY_PROD] = "PROD",     [SERRY_MIN] = "MIN",
+    [SERRY_MAX] = "MAX", [SERRY_AND] = "AND",       [SERRY_OR] = "OR",
     [SERRY_XOR] = "XOR", [SERRY_MINLOC] = "MINLOC", [SERRY_MAXLOC] = "MAXLOC",
 };
 

@@ -49,8 +49,8 @@ struct sri_request {
         const uint8_t *from;
         uint8_t *into;
     } buf;
-    size_t len;   /* bytes to send, or room */
-    size_t least; /* a receive: a shorter message fails it with SERRY_ETRUNC too, and stays */
+    size_t len;     /* bytes to send, or room */
+    size_t least;   /* a receive: a shorter message fails it with SERRY_ETRUNC too, and stays */
     sri_gate *gate; /* NULL: no thread waits for it */
     uint64_t order; /* of a post, among posts and arrivals */
     uint64_t fence; /* a send: not before what was posted up to here is settled (core/fence.h) */
@@ -70,7 +70,7 @@ typedef struct sri_ids {
         void *what; /* NULL: free */
         uint32_t generation;
         uint32_t next; /* free index + 1 */
-    } *entries;
+    } * entries;
     uint32_t n;
     uint32_t free; /* index + 1; 0: none */
     uint32_t used;

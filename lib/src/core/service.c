@@ -26,7 +26,7 @@ typedef struct service_run {
     sri_request_head head;
     const uint8_t *args, *body;
     size_t args_len, len;
-    int fd; /* goes with the first frame; -1: none */
+    int fd;      /* goes with the first frame; -1: none */
     bool urgent; /* no order is to be kept with what else is under way */
     bool begun;  /* the head has gone */
     bool done;
@@ -44,14 +44,14 @@ typedef struct service_call {
 } service_call;
 
 static struct {
-    service_run *line; /* what is still to be sent */
+    service_run *line;    /* what is still to be sent */
     service_call **calls; /* each allocated alone: waiters point into it */
     uint32_t room, count; /* of calls: places, places made */
     uint32_t *idle;       /* places to use, a stack */
     uint32_t idle_count;
-    sri_buffer feed; /* the first pieces of a feed; one chain at a time */
-    bool feed_lost;  /* there was no memory for them */
-    bool any_lost;   /* of the nodes below */
+    sri_buffer feed;          /* the first pieces of a feed; one chain at a time */
+    bool feed_lost;           /* there was no memory for them */
+    bool any_lost;            /* of the nodes below */
     bool lost[SRI_NODES_MAX]; /* with their agents */
 } service;
 
@@ -103,8 +103,9 @@ static bool service_send(service_run *r)
         return false;
     while (!r->done) {
         uint8_t head[SRI_HEAD_MAX];
-        sri_frame f = { .kind = SRI_KIND_REQUEST, .aux = r->object, .head = head,
-                        .fd = r->begun ? -1 : r->fd };
+        sri_frame f = {
+            .kind = SRI_KIND_REQUEST, .aux = r->object, .head = head, .fd = r->begun ? -1 : r->fd
+        };
         size_t args = 0, body = 0;
         if (!r->begun) {
             memcpy(head, &r->head, sizeof r->head);
@@ -119,8 +120,8 @@ static bool service_send(service_run *r)
             f.body = r->body;
             f.body_len = body;
         } else {
-            args = t->frame_max - f.head_len < r->args_len ? t->frame_max - f.head_len
-                                                           : r->args_len;
+            args =
+                t->frame_max - f.head_len < r->args_len ? t->frame_max - f.head_len : r->args_len;
             f.body = r->args;
             f.body_len = args;
         }
@@ -179,16 +180,22 @@ static void service_put_run(service_run *r)
             DL_PREPEND(service.line, r);
         sri_service_push(); /* what was before it may have to wait for more than room */
     }
-    sri_waiting why = { .kind = SRI_WAIT_OBJECT, .peer = SRI_AGENT, .object = r->object,
-                        .since = sri_now() };
+    sri_waiting why = {
+        .kind = SRI_WAIT_OBJECT, .peer = SRI_AGENT, .object = r->object, .since = sri_now()
+    };
     (void)sri_wait(&r->done, SRI_NEVER, &why);
 }
 
 static void service_put(uint64_t object, sri_request_head head, const void *args, size_t args_len,
                         const void *body, size_t len, int fd)
 {
-    service_run r = { .object = object, .head = head, .args = args, .args_len = args_len,
-                      .body = body, .len = len, .fd = fd };
+    service_run r = { .object = object,
+                      .head = head,
+                      .args = args,
+                      .args_len = args_len,
+                      .body = body,
+                      .len = len,
+                      .fd = fd };
     service_put_run(&r);
 }
 
@@ -196,8 +203,13 @@ serry_err sri_service_post(uint64_t object, uint16_t op, const void *args, size_
                            const void *body, size_t len)
 {
     SRI_TRY(service_check_home(object));
-    service_run r = { .object = object, .head.op = op, .args = args, .args_len = args_len,
-                      .body = body, .len = len, .fd = -1,
+    service_run r = { .object = object,
+                      .head.op = op,
+                      .args = args,
+                      .args_len = args_len,
+                      .body = body,
+                      .len = len,
+                      .fd = -1,
                       .urgent = object == SRI_SERVICE_AGENT }; /* it tells of an abort */
     service_put_run(&r);
     return SERRY_OK;
@@ -207,8 +219,13 @@ serry_err sri_service_post_soon(uint64_t object, uint16_t op, const void *args, 
                                 const void *body, size_t len)
 {
     SRI_TRY(service_check_home(object));
-    service_run now = { .object = object, .head = { .op = op }, .args = args,
-                        .args_len = args_len, .body = body, .len = len, .fd = -1 };
+    service_run now = { .object = object,
+                        .head = { .op = op },
+                        .args = args,
+                        .args_len = args_len,
+                        .body = body,
+                        .len = len,
+                        .fd = -1 };
     service_run *r = malloc(sizeof *r + args_len + len); /* before it begins: it goes whole */
     if (!r)
         return sri_fail(SERRY_ENOMEM, "no memory for a post of %zu bytes", len);
@@ -324,8 +341,12 @@ static serry_err service_take(uint32_t number, sri_reply *reply)
 static void service_cancel(uint64_t object, uint32_t number)
 {
     uint64_t args = number;
-    service_run r = { .object = object, .head.op = SRI_OP_CANCEL, .args = (const uint8_t *)&args,
-                      .args_len = sizeof args, .fd = -1, .urgent = true };
+    service_run r = { .object = object,
+                      .head.op = SRI_OP_CANCEL,
+                      .args = (const uint8_t *)&args,
+                      .args_len = sizeof args,
+                      .fd = -1,
+                      .urgent = true };
     service_put_run(&r);
 }
 
@@ -360,9 +381,8 @@ serry_err sri_service_finish(uint32_t number, sri_reply *reply, sri_ns deadline,
     if (!c)
         return sri_fail(SERRY_EINTERNAL, "no call has the number %u", number);
     if (!c->done) {
-        sri_waiting why = { .kind = SRI_WAIT_OBJECT, .peer = SRI_AGENT, .object = c->object,
-                            .since = sri_now() };
-        if (sri_wait(&c->done, deadline, &why) != SERRY_OK) {
+        sri_waiting why = { .kind = SRI_WAIT_OBJECT, .peer = SRI_AGENT, .object = c->object };
+        if (sri_wait_answer(&c->done, deadline, &why) != SERRY_OK) {
             if (!cancel)
                 return sri_fail(SERRY_ETIMEDOUT, "no answer in time");
             service_cancel(c->object, number);

@@ -2,8 +2,8 @@
  *
  * A request that must wait is parked at its home. When its time is over the member sends a cancel
  * and waits for the answer, which comes at once: the result, if the home was faster, or
- * SERRY_ETIMEDOUT. So nothing is done twice and nothing is lost. What was asked of a home whose node
- * is lost ends with SERRY_EDIED.
+ * SERRY_ETIMEDOUT. So nothing is done twice and nothing is lost. What was asked of a home whose
+ * node is lost ends with SERRY_EDIED.
  */
 #ifndef SRI_CORE_SERVICE_H
 #define SRI_CORE_SERVICE_H
@@ -43,8 +43,8 @@ serry_err sri_service_call(uint64_t object, uint16_t op, const void *args, size_
 serry_err sri_service_call_fd(uint64_t object, uint16_t op, const void *args, size_t args_len,
                               int fd, sri_reply *reply, sri_ns deadline);
 
-/* The same without an answer. Blocks only while the lane is full, or with a home on another node until
- * not too much is under way there. It does not say whether the object exists. */
+/* The same without an answer. Blocks only while the lane is full, or with a home on another node
+ * until not too much is under way there. It does not say whether the object exists. */
 serry_err sri_service_post(uint64_t object, uint16_t op, const void *args, size_t args_len,
                            const void *body, size_t len);
 

@@ -15,16 +15,20 @@
 #include <stdatomic.h>
 #include <sys/single_threaded.h>
 
-#define WAIT_SPINS 2            /* polls before the first yield, */
-#define WAIT_SPINS_ALONE 200    /* and if everybody can have a processor of its own */
-#define WAIT_RANKS_ALONE 256    /* beyond that nobody asks how many processors there are */
-#define WAIT_YIELD SRI_US(200)  /* then yields, for so long */
-#define WAIT_LOOK 64u           /* busy rounds between two looks at the clock */
-#define WAIT_NOWAIT_ROUNDS 3    /* of progress, for a deadline of 0 */
+#define WAIT_SPINS 2           /* polls before the first yield, */
+#define WAIT_SPINS_ALONE 200   /* and if everybody can have a processor of its own */
+#define WAIT_SPINS_ANSWER 60   /* and for an answer, if the agent seems to have one of its own */
+#define WAIT_DOUBT 63u         /* answers not spun for, at most, before it is tried again */
+#define WAIT_RANKS_ALONE 256   /* beyond that nobody asks how many processors there are */
+#define WAIT_YIELD SRI_US(200) /* then yields, for so long */
+#define WAIT_LOOK                                                                                  \
+    64u                      /* busy rounds between two looks at the clock, waits between two at   \
+                              * how many members there are */
+#define WAIT_NOWAIT_ROUNDS 3 /* of progress, for a deadline of 0 */
 
 static struct {
     pthread_mutex_t mutex;
-    bool taken;             /* the mutex was really locked; the holder's */
+    bool taken; /* the mutex was really locked; the holder's */
     int processors;
     bool poller;            /* some thread is */
     bool poller_asleep;     /* and sleeps at the doorbell */
@@ -34,6 +38,10 @@ static struct {
     _Atomic uint32_t word;  /* changes when those asleep are to look again */
     uint32_t asleep;        /* threads asleep at word */
     uint32_t askers;        /* of these, in sri_wait_until */
+    uint32_t doubt;         /* so many answers are not spun for, */
+    uint32_t doubted;       /* and so many of them there have been */
+    int members;            /* as the transport said */
+    uint32_t asked;         /* waits that wanted to know */
 } waiting = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
 /* What is waited for: a flag, or anything that can be asked. */
@@ -41,6 +49,7 @@ typedef struct wait_for {
     const bool *done;
     bool (*ready)(void *ctx);
     void *ctx;
+    bool answer; /* of the agent */
 } wait_for;
 
 static inline bool wait_over(const wait_for *w)
@@ -74,6 +83,7 @@ void sri_wait_reset(void)
     pthread_mutex_init(&waiting.mutex, NULL);
     waiting.taken = waiting.poller = waiting.poller_asleep = false;
     waiting.asleep = waiting.askers = 0;
+    waiting.doubt = waiting.doubted = waiting.asked = 0;
     atomic_store(&waiting.queue, 0);
     waiting.processors = sri_world.size <= WAIT_RANKS_ALONE ? serry_cpu_count() : 1;
 }
@@ -103,6 +113,12 @@ void sri_wait_moved(void)
         wait_wake();
 }
 
+static inline void wait_relax(void)
+{
+    if (!sri_world.transport->slow)
+        sri_cpu_relax();
+}
+
 /* Lets others in between two rounds. */
 static inline void wait_let_in(bool yield)
 {
@@ -110,11 +126,11 @@ static inline void wait_let_in(bool yield)
         if (yield)
             sched_yield();
         else
-            sri_cpu_relax();
+            wait_relax();
         return;
     }
     if (!yield && atomic_load_explicit(&waiting.queue, memory_order_relaxed) == 0) {
-        sri_cpu_relax(); /* nobody wants it; who will, says so there before it blocks */
+        wait_relax(); /* nobody wants it; who will, says so there before it blocks */
         return;
     }
     sri_unlock();
@@ -159,7 +175,33 @@ static bool wait_alone(const sri_waiting *why)
 {
     sri_transport *t = sri_world.transport;
     bool agent = !why || why->kind == SRI_WAIT_OBJECT;
-    return t->ops->members(t) + agent <= waiting.processors;
+    if (waiting.asked++ % WAIT_LOOK == 0)
+        waiting.members = t->ops->members(t);
+    return waiting.members + agent <= waiting.processors;
+}
+
+/* An agent that runs at this moment, on another processor, answers sooner than a yield comes back.
+ * One that shares this processor, or keeps whoever asks waiting, is spun for in vain: after that
+ * the next answers are not, twice as many each time, and a quarter as many after each that comes at
+ * once. */
+static unsigned wait_spins(const wait_for *w, const sri_waiting *why)
+{
+    if (wait_alone(why))
+        return WAIT_SPINS_ALONE;
+    return w->answer && waiting.doubted == waiting.doubt ? WAIT_SPINS_ANSWER : WAIT_SPINS;
+}
+
+static void wait_learn(bool at_once)
+{
+    if (at_once) {
+        waiting.doubt /= 4;
+        waiting.doubted = 0;
+    } else if (waiting.doubted < waiting.doubt) {
+        waiting.doubted++;
+    } else {
+        waiting.doubt = waiting.doubt < WAIT_DOUBT ? 2 * waiting.doubt + 1 : WAIT_DOUBT;
+        waiting.doubted = 0;
+    }
 }
 
 /* Quiet rounds: the first few by spinning, without a clock; then yielding for a while; then asleep.
@@ -167,13 +209,16 @@ static bool wait_alone(const sri_waiting *why)
  * transports look up from time to time, and what they cost while idle is that look and no more. */
 static serry_err wait_poll(const wait_for *w, sri_ns deadline, const sri_waiting *why)
 {
-    unsigned spins = 0, busy = 0;
+    unsigned spins = 0, most = 0, busy = 0;
     sri_ns since = 0, quiet = 0;
     bool slept = false;
     for (;;) {
         bool moved = sri_progress();
-        if (wait_over(w))
+        if (wait_over(w)) {
+            if (w->answer && since == 0)
+                wait_learn(true);
             return SERRY_OK;
+        }
         if (moved) {
             slept = false;
             spins = 0;
@@ -183,7 +228,9 @@ static serry_err wait_poll(const wait_for *w, sri_ns deadline, const sri_waiting
             wait_let_in(false);
             continue;
         }
-        if (!slept && (spins < WAIT_SPINS || (spins < WAIT_SPINS_ALONE && wait_alone(why)))) {
+        if (spins == WAIT_SPINS && most == 0)
+            most = wait_spins(w, why);
+        if (!slept && (spins < WAIT_SPINS || spins < most)) {
             spins++;
             wait_let_in(false);
             continue;
@@ -191,8 +238,11 @@ static serry_err wait_poll(const wait_for *w, sri_ns deadline, const sri_waiting
         sri_ns now = sri_now();
         if (now >= deadline)
             return SERRY_ETIMEDOUT;
-        if (since == 0)
+        if (since == 0) {
             since = now;
+            if (w->answer)
+                wait_learn(false);
+        }
         if (quiet == 0)
             quiet = now;
         if (!slept && now - quiet < WAIT_YIELD) {
@@ -262,6 +312,14 @@ serry_err sri_wait(const bool *done, sri_ns deadline, const sri_waiting *why)
     if (*done)
         return SERRY_OK;
     wait_for w = { .done = done };
+    return deadline == 0 ? wait_now(&w) : wait_slow(&w, deadline, why);
+}
+
+serry_err sri_wait_answer(const bool *done, sri_ns deadline, const sri_waiting *why)
+{
+    if (*done)
+        return SERRY_OK;
+    wait_for w = { .done = done, .answer = true };
     return deadline == 0 ? wait_now(&w) : wait_slow(&w, deadline, why);
 }
 

@@ -22,6 +22,9 @@ bool sri_progress(void);
  * (without a detail text). */
 serry_err sri_wait(const bool *done, sri_ns deadline, const sri_waiting *why);
 
+/* The same for an answer of the agent, which often comes at once. */
+serry_err sri_wait_answer(const bool *done, sri_ns deadline, const sri_waiting *why);
+
 /* The same for anything that can be asked; ready is called under the mutex after each round. */
 serry_err sri_wait_until(bool (*ready)(void *ctx), void *ctx, sri_ns deadline,
                          const sri_waiting *why);

@@ -179,9 +179,9 @@ static void barrier_how_gone(barrier_home *b, int rank, sri_fate fate, char *tex
 static bool barrier_is_awaited(barrier_home *b)
 {
     sri_parked *p;
-    DL_FOREACH(b->line, p)
-    if (barrier_user_of(b, p->who.rank)->party)
-        return true;
+    DL_FOREACH (b->line, p)
+        if (barrier_user_of(b, p->who.rank)->party)
+            return true;
     return false;
 }
 

@@ -4,13 +4,12 @@
 #include "base/point.h"
 #include "core/service.h"
 #include "core/wait.h"
-#include "patterns/condition_wire.h"
+#include "patterns/condition_steps.h"
 #include "patterns/local.h"
 #include "patterns/lock_held.h"
 
 #include <serry/process.h>
 
-#include <stdatomic.h>
 #include <string.h>
 
 /* What a member keeps of a condition it uses. */
@@ -164,8 +163,7 @@ static serry_err condition_wait(uint64_t id, sri_ns deadline)
 
 static serry_err condition_notify_in(const condition_local *c, uint64_t n)
 {
-    if (c->word
-        && atomic_load_explicit(c->word, memory_order_acquire) == condition_word(c->local.id, 0))
+    if (c->word && condition_step_nobody(c->word, c->local.id))
         return SERRY_OK;
     SRI_POINT(76);
     serry_err e =

@@ -43,9 +43,9 @@ static void condition_count(condition_home *c, int64_t more)
 static sri_parked *condition_find(sri_parked *line, int rank, uint64_t ticket)
 {
     sri_parked *p;
-    DL_FOREACH(line, p)
-    if (p->note == ticket && p->who.rank == rank)
-        return p;
+    DL_FOREACH (line, p)
+        if (p->note == ticket && p->who.rank == rank)
+            return p;
     return NULL;
 }
 
@@ -176,6 +176,9 @@ static serry_err condition_create(sri_object *o, const uint8_t *args, size_t len
 {
     condition_home *c = condition_of(o);
     SRI_TRY(condition_args(args, len, &c->lock));
+    /* Whoever asks may not have heard yet that it was destroyed. */
+    if (!sri_home_beside(o, c->lock, SRI_TYPE_LOCK))
+        return sri_fail(SERRY_EHANDLE, "the lock of the condition was destroyed");
     c->word = sri_home_word(o, &c->cell);
     condition_count(c, 0);
     return SERRY_OK;

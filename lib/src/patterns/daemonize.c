@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/fds.h"
 #include "core/core.h"
+#include "start/launcher.h"
 
 #include <serry/subprocess.h>
 
@@ -55,7 +56,9 @@ static serry_err daemon_check(const serry_daemon_options *o)
                         "rank %d cannot become a daemon: serry_daemonize comes before "
                         "serry_init",
                         sri_world.rank);
-    if (sri_env("SERRY_JOIN_FD"))
+    sri_launcher l;
+    SRI_TRY(sri_launcher_find(&l));
+    if (sri_env("SERRY_JOIN_FD") || l.plugin)
         return sri_fail(SERRY_ESTATE, "a program under a launcher cannot become a daemon: the "
                                       "launcher waits for it");
     long threads = daemon_threads();

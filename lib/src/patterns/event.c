@@ -5,10 +5,9 @@
 #include "base/point.h"
 #include "core/service.h"
 #include "core/wait.h"
-#include "patterns/event_wire.h"
+#include "patterns/event_steps.h"
 #include "patterns/local.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 /* How long one looks: shorter than a wait stays awake. */
@@ -64,7 +63,7 @@ static void event_leave(event_local *l)
 /* SERRY_EHANDLE: the word is not this event's any more. */
 static serry_err event_look(const event_local *l, uint64_t *word)
 {
-    *word = atomic_load_explicit(l->word, memory_order_acquire);
+    *word = event_step_read(l->word);
     if (l->local.destroyed || !event_word_names(*word, l->local.id))
         return sri_fail(SERRY_EHANDLE, "the event was destroyed");
     return SERRY_OK;
@@ -80,7 +79,7 @@ typedef struct event_watch {
 static bool event_over(void *ctx)
 {
     const event_watch *w = ctx;
-    uint64_t word = atomic_load_explicit(w->l->word, memory_order_acquire);
+    uint64_t word = event_step_read(w->l->word);
     return word != w->began || w->l->local.destroyed;
 }
 

@@ -30,7 +30,7 @@ serry_future *sri_future_new(void)
 static void future_free(serry_future *f)
 {
     future_callback *cb, *next;
-    DL_FOREACH_SAFE(f->callbacks, cb, next)
+    DL_FOREACH_SAFE (f->callbacks, cb, next)
         free(cb);
     sri_map_drop_reports(&f->call);
     free(f->map);

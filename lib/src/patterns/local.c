@@ -97,7 +97,7 @@ void sri_locals_forget(sri_locals *t, uint64_t id)
         return;
     }
     sri_local *l, *next;
-    HASH_ITER(hh, t->all, l, next) {
+    HASH_ITER (hh, t->all, l, next) {
         l->users = 0; /* the threads of a parent are not here */
         local_remove(t, l);
     }

@@ -1,6 +1,6 @@
-/* patterns/local.h: what a member keeps of the objects it uses: a table by handle. Each pattern that
- * has something to keep (a grant cell, items fed to it) has one table of its own, of records that
- * begin with sri_local. All with the core entered. */
+/* patterns/local.h: what a member keeps of the objects it uses: a table by handle. Each pattern
+ * that has something to keep (a grant cell, items fed to it) has one table of its own, of records
+ * that begin with sri_local. All with the core entered. */
 #ifndef SRI_PATTERNS_LOCAL_H
 #define SRI_PATTERNS_LOCAL_H
 
@@ -18,7 +18,7 @@ typedef struct sri_local {
 } sri_local;
 
 typedef struct sri_locals {
-    size_t size;            /* of a record */
+    size_t size;                /* of a record */
     void (*fini)(void *record); /* frees what it owns, not itself; may be NULL */
     sri_local *all;
     sri_local *last; /* used last */

@@ -7,6 +7,7 @@
 #include "core/wait.h"
 #include "patterns/lock_held.h"
 #include "patterns/lock_local.h"
+#include "patterns/lock_steps.h"
 
 #include <sched.h>
 #include <stdatomic.h>
@@ -26,22 +27,12 @@ static void lock_hold(lock_local *l, uint64_t thread)
 
 /* ---- acquire ---- */
 
-/* One step of the shared word, if it is free and nobody is parked. */
-static bool lock_take_free(lock_local *l)
-{
-    uint64_t word = l->free;
-    SRI_POINT(30);
-    bool taken = atomic_compare_exchange_strong_explicit(
-        l->word, &word, l->mine, memory_order_acquire, memory_order_relaxed);
-    SRI_POINT(31);
-    return taken;
-}
-
 /* Nearly all of them end here. A rank that finalizes has been written off by the home, which has to
  * hear of it again. */
 static inline bool lock_acquire_fast(lock_local *l)
 {
-    if (!l || !l->word || l->thread || sri_world.finalizing || !lock_take_free(l))
+    if (!l || !l->word || l->thread || sri_world.finalizing
+        || !lock_step_take(l->word, l->free, l->mine))
         return false;
     lock_hold(l, lock_thread());
     return true;
@@ -62,16 +53,14 @@ static serry_err lock_try(lock_local *l, uint64_t thread)
     if (l->thread || !lock_is_free(word) || (word & LOCK_WAITERS))
         return SERRY_ETIMEDOUT;
     if (!(word & LOCK_DIED)) {
-        if (!lock_take_free(l))
+        if (!lock_step_take(l->word, l->free, l->mine))
             return SERRY_ETIMEDOUT;
         lock_hold(l, thread);
         return SERRY_OK;
     }
     int owner = lock_owner(word);
-    SRI_POINT(32);
-    if (!atomic_compare_exchange_strong(l->word, &word, l->mine))
+    if (!lock_step_take_over(l->word, word, l->mine))
         return SERRY_ETIMEDOUT;
-    SRI_POINT(33);
     lock_hold(l, thread);
     return sri_fail(SERRY_EOWNERDIED, "you hold the lock; rank %d ended while it held it", owner);
 }
@@ -167,16 +156,6 @@ static serry_err lock_acquire(uint64_t id, sri_ns deadline)
 
 /* ---- release ---- */
 
-static bool lock_give_free(lock_local *l)
-{
-    uint64_t word = l->mine;
-    SRI_POINT(36);
-    bool given = atomic_compare_exchange_strong_explicit(
-        l->word, &word, l->free, memory_order_release, memory_order_relaxed);
-    SRI_POINT(37);
-    return given;
-}
-
 /* The last level goes. Who hears of it afterwards finds it done: the home is asked, not told. */
 static serry_err lock_give(lock_local *l)
 {
@@ -184,7 +163,7 @@ static serry_err lock_give(lock_local *l)
     l->thread = 0;
     l->depth = 0;
     if (l->word) {
-        if (__builtin_expect(lock_give_free(l), 1))
+        if (__builtin_expect(lock_step_give(l->word, l->free, l->mine), 1))
             return SERRY_OK;
         if (lock_local_ended(l))
             return lock_destroyed();

@@ -1,6 +1,6 @@
 /* patterns/lock_home.c: a lock at its home. Whoever is parked is served in the order of coming; as
- * long as somebody is, members leave the word alone. Those of other nodes ask for each step, which is
- * then done on the word as any member's. */
+ * long as somebody is, members leave the word alone. Those of other nodes ask for each step, which
+ * is then done on the word as any member's. */
 #include "base/error.h"
 #include "patterns/lock_wire.h"
 #include "patterns/parked.h"

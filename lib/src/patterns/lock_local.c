@@ -3,6 +3,7 @@
 
 #include "core/service.h"
 #include "core/wait.h"
+#include "patterns/lock_steps.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -79,10 +80,9 @@ static bool thread_key_made;
 /* Nobody else can let go what an ended thread holds. */
 static void thread_abandon(lock_local *l)
 {
-    uint64_t word = l->mine;
     l->thread = 0;
     l->depth = 0;
-    if (!l->word || !atomic_compare_exchange_strong(l->word, &word, l->mine | LOCK_DIED))
+    if (!l->word || !lock_step_abandon(l->word, l->mine))
         SERRY_IGNORE(sri_service_post(l->local.id, LOCK_OP_ABANDON, NULL, 0, NULL, 0));
 }
 
@@ -92,8 +92,7 @@ static void thread_ended(void *number)
     if (!sri_is_member() || sri_enter() != SERRY_OK)
         return;
     sri_local *base, *next;
-    HASH_ITER(hh, lock_locals.all, base, next)
-    {
+    HASH_ITER (hh, lock_locals.all, base, next) {
         lock_local *l = (lock_local *)base;
         if (l->thread == thread) {
             thread_abandon(l);

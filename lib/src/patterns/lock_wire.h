@@ -13,8 +13,8 @@
  * word says which process holds the lock, the process's own record which thread, and how deep.
  * A word with another tag is another object's: the lock was destroyed.
  *
- * Where there is no shared word the home keeps it alone, and all steps are messages; so are those of
- * members of other nodes.
+ * Where there is no shared word the home keeps it alone, and all steps are messages; so are those
+ * of members of other nodes.
  */
 #ifndef SRI_PATTERNS_LOCK_WIRE_H
 #define SRI_PATTERNS_LOCK_WIRE_H

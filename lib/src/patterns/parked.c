@@ -54,7 +54,7 @@ void sri_parked_refuse_all(sri_object *o, sri_parked **line, serry_err e, const 
 sri_parked *sri_parked_find(sri_parked *line, sri_asker who)
 {
     sri_parked *p;
-    DL_FOREACH(line, p)
+    DL_FOREACH (line, p)
         if (p->who.rank == who.rank && p->who.number == who.number)
             return p;
     return NULL;
@@ -72,7 +72,7 @@ size_t sri_parked_drop(sri_parked **line, int rank)
 {
     size_t n = 0;
     sri_parked *p, *next;
-    DL_FOREACH_SAFE(*line, p, next) {
+    DL_FOREACH_SAFE (*line, p, next) {
         if (p->who.rank != rank)
             continue;
         sri_unpark(line, p);
@@ -106,7 +106,7 @@ void sri_parked_text(const sri_parked *line, char *text, size_t cap)
         return;
     }
     const sri_parked *p;
-    DL_FOREACH(line, p) {
+    DL_FOREACH (line, p) {
         if (i == PARKED_NAMED)
             break;
         bool last = i + 1 == n;

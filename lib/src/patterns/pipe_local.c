@@ -201,8 +201,7 @@ static void local_add(pipe_local *l, const pipe_wire_feed *head, const uint8_t *
 static void local_leg_end(pipe_local *l, const pipe_wire_feed *head)
 {
     pipe_piece *leg;
-    DL_FOREACH(l->in, leg)
-    {
+    DL_FOREACH (l->in, leg) {
         if (leg->leg && leg->tag == (int)head->tag)
             break;
     }
@@ -276,8 +275,7 @@ void pipe_feed_arrived(uint64_t object, const uint8_t *bytes, size_t len)
 void pipe_lost(int node)
 {
     sri_local *base, *next;
-    HASH_ITER(hh, pipe_conns.all, base, next)
-    {
+    HASH_ITER (hh, pipe_conns.all, base, next) {
         pipe_local *l = (pipe_local *)base;
         if ((int)sri_handle_home(l->local.id) != node)
             continue;

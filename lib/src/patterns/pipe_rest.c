@@ -100,11 +100,10 @@ void pipe_rest_run(void)
 {
     pipe_rest *r, *next;
     pipe_sending *s, *next_sending;
-    DL_FOREACH_SAFE(rest.all, r, next)
-    if (rest_step(r))
-        rest_end(r);
-    DL_FOREACH_SAFE(rest.sends, s, next_sending)
-    {
+    DL_FOREACH_SAFE (rest.all, r, next)
+        if (rest_step(r))
+            rest_end(r);
+    DL_FOREACH_SAFE (rest.sends, s, next_sending) {
         if (!s->request.done)
             continue;
         DL_DELETE(rest.sends, s);
@@ -137,13 +136,12 @@ pipe_piece *pipe_rest_leg(uint64_t handle, int tag)
 {
     pipe_rest *r;
     pipe_piece *piece;
-    DL_FOREACH(rest.all, r)
-    {
+    DL_FOREACH (rest.all, r) {
         if (r->handle != handle)
             continue;
-        DL_FOREACH(r->in, piece)
-        if (piece->leg && piece->tag == tag)
-            return piece;
+        DL_FOREACH (r->in, piece)
+            if (piece->leg && piece->tag == tag)
+                return piece;
     }
     return NULL;
 }
@@ -152,9 +150,9 @@ static bool rest_is_done(void *ctx)
 {
     const uint64_t *handle = ctx;
     const pipe_rest *r;
-    DL_FOREACH(rest.all, r)
-    if (r->handle == *handle)
-        return false;
+    DL_FOREACH (rest.all, r)
+        if (r->handle == *handle)
+            return false;
     return true;
 }
 
@@ -185,8 +183,7 @@ bool pipe_rest_send(pipe_sending *s)
 void pipe_rest_lost(int node)
 {
     pipe_rest *r, *next;
-    DL_FOREACH_SAFE(rest.all, r, next)
-    {
+    DL_FOREACH_SAFE (rest.all, r, next) {
         if ((int)sri_handle_home(r->handle) == node)
             r->forward = false; /* there is no new owner any more */
     }
@@ -196,9 +193,9 @@ static bool rest_is_kept(void *ctx)
 {
     (void)ctx;
     const pipe_rest *r;
-    DL_FOREACH(rest.all, r)
-    if (r->forward)
-        return false;
+    DL_FOREACH (rest.all, r)
+        if (r->forward)
+            return false;
     return rest.sends == NULL;
 }
 
@@ -221,8 +218,7 @@ void pipe_rest_forget(void)
             pipe_piece_out(&r->in, r->in);
         free(r);
     }
-    DL_FOREACH_SAFE(rest.sends, s, next)
-    {
+    DL_FOREACH_SAFE (rest.sends, s, next) {
         free(s->copy);
         free(s);
     }

@@ -165,8 +165,7 @@ serry_err pipe_send(pipe_local *l, const void *buf, size_t len, sri_ns deadline)
 void pipe_send_withdraw(pipe_local *l)
 {
     pipe_sending *s;
-    DL_FOREACH(l->sending, s)
-    {
+    DL_FOREACH (l->sending, s) {
         if (s->withdrawn || s->request.done || sri_output_withdraw(&s->request) != SERRY_OK)
             continue;
         s->withdrawn = true;

@@ -291,7 +291,7 @@ void serry_pool_destroy(serry_pool *pool)
 static serry_pool *pool_next_left(void)
 {
     serry_pool *pool;
-    DL_FOREACH(sri_pools, pool)
+    DL_FOREACH (sri_pools, pool)
         if (!pool->guest && !pool->left)
             return pool;
     return NULL;

@@ -141,9 +141,9 @@ static bool calls_running(pool_home *p, const home_call *call)
     if (call->ended > 0)
         return true;
     if (call->leased > 0)
-        DL_FOREACH(p->workers, w)
-    if (calls_runs(w, call))
-        return true;
+        DL_FOREACH (p->workers, w)
+            if (calls_runs(w, call))
+                return true;
     return false;
 }
 
@@ -152,7 +152,7 @@ static bool calls_kill(pool_home *p, home_call *call)
 {
     home_worker *w;
     bool all = true;
-    DL_FOREACH(p->workers, w) {
+    DL_FOREACH (p->workers, w) {
         if (!calls_runs(w, call))
             continue;
         if (pool_is_process(w) && p->set.isolate) {
@@ -212,7 +212,7 @@ static void calls_stats(pool_home *p, sri_asker who)
 {
     sri_buffer out = { 0 };
     home_worker *w;
-    DL_FOREACH(p->workers, w)
+    DL_FOREACH (p->workers, w)
         if (!w->deputes)
             calls_add_worker(&out, &w->deeds, true);
     uint32_t n = p->pasts < POOL_LEFT ? p->pasts : POOL_LEFT;
@@ -257,7 +257,7 @@ void pool_calls_op(pool_home *p, sri_asker who, uint16_t op, const uint8_t *byte
 void pool_calls_gone(pool_home *p, int rank, bool died)
 {
     home_call *call, *next;
-    HASH_ITER(hh, p->calls, call, next) {
+    HASH_ITER (hh, p->calls, call, next) {
         if (call->key.submitter != rank || call->orphan)
             continue;
         call->orphan = true;                 /* outcomes are for nobody */

@@ -54,7 +54,7 @@ void sri_care_remove(serry_future *f)
 static serry_future *care_next_map(sri_ns now)
 {
     serry_future *f;
-    DL_FOREACH2(care_maps, f, care_next)
+    DL_FOREACH2 (care_maps, f, care_next)
         if (!f->map->busy && (sri_map_needs(f->map) || f->call.over || sri_map_due(f->map) <= now))
             return f;
     return NULL;
@@ -69,7 +69,7 @@ sri_ns sri_care_due(void)
 {
     sri_ns due = SRI_NEVER;
     serry_future *f;
-    DL_FOREACH2(care_maps, f, care_next) {
+    DL_FOREACH2 (care_maps, f, care_next) {
         sri_ns its = f->map->busy ? SRI_NEVER : sri_map_due(f->map);
         due = its < due ? its : due;
     }

@@ -25,7 +25,7 @@ static bool deputies_needed(const pool_home *p, const home_worker *w)
 void pool_deputies_ask(pool_home *p)
 {
     home_worker *w;
-    DL_FOREACH(p->workers, w) {
+    DL_FOREACH (p->workers, w) {
         if (!deputies_needed(p, w))
             continue;
         w->asked = true;
@@ -75,7 +75,7 @@ void pool_deputies_started(pool_home *p, home_worker *w, const uint8_t *bytes, s
 home_worker *pool_deputies_greet(pool_home *p, int rank, const pool_wire_hello *hello)
 {
     home_worker *w;
-    DL_FOREACH(p->workers, w)
+    DL_FOREACH (p->workers, w)
         if (w->rank == hello->principal)
             break;
     if (!w || !w->deputes || w->ask != hello->ask)

@@ -22,7 +22,7 @@ void sri_pool_unlist(serry_pool *pool)
 serry_pool *sri_pool_find(uint64_t id)
 {
     serry_pool *pool;
-    DL_FOREACH(sri_pools, pool)
+    DL_FOREACH (sri_pools, pool)
         if (pool->id == id)
             return pool;
     return NULL;

@@ -303,7 +303,7 @@ static void heal_tell_end(pool_home *p, home_worker *w)
 void pool_heal_end_workers(pool_home *p)
 {
     home_worker *w;
-    DL_FOREACH(p->workers, w) {
+    DL_FOREACH (p->workers, w) {
         if (pool_is_process(w)) {
             w->ending = true;
             sri_home_kill(&p->o, w->rank);
@@ -317,7 +317,7 @@ void pool_heal_finish(pool_home *p)
 {
     bool over = p->closed && !p->calls;
     home_worker *w;
-    DL_FOREACH(p->workers, w) {
+    DL_FOREACH (p->workers, w) {
         bool done = pool_is_process(w) && (w->budget == 0 || w->retired);
         bool spent = done && w->attached && w->leases == 0 && w->holds == 0;
         if (spent || (over && w->attached))
@@ -342,7 +342,7 @@ sri_ns pool_heal_overdue(pool_home *p, sri_ns now)
 {
     sri_ns again = SRI_NEVER;
     home_worker *w;
-    DL_FOREACH(p->workers, w) {
+    DL_FOREACH (p->workers, w) {
         if ((w->leases == 0 && !w->resumed) || !pool_is_process(w))
             continue;
         if (w->resumed) {

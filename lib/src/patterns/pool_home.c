@@ -277,13 +277,13 @@ static void home_destroy(sri_object *o)
     pool_items_drop_all(p);
     pool_heal_end_workers(p);
     home_worker *w, *next;
-    DL_FOREACH_SAFE(p->workers, w, next) {
+    DL_FOREACH_SAFE (p->workers, w, next) {
         sri_home_reply(o, w->leaving, NULL, 0, NULL, 0);
         pool_heal_free_worker(w);
     }
     free(p->past);
     home_span *s, *next_span;
-    LL_FOREACH_SAFE(p->spare_spans, s, next_span)
+    LL_FOREACH_SAFE (p->spare_spans, s, next_span)
         free(s);
     sri_buffer_fini(&p->out);
     free(p->init_arg);
@@ -294,13 +294,13 @@ static void home_describe(sri_object *o, char *text, size_t cap)
     pool_home *p = (pool_home *)o;
     size_t queued = 0, leased = 0;
     home_call *call, *next;
-    HASH_ITER(hh, p->calls, call, next) {
+    HASH_ITER (hh, p->calls, call, next) {
         queued += call->n - call->ended;
         leased += call->leased;
     }
     home_worker *w;
     int workers = 0;
-    DL_FOREACH(p->workers, w)
+    DL_FOREACH (p->workers, w)
         workers += !w->deputes;
     snprintf(text, cap, "pool \"%s\" of rank %d: %d workers, %zu tasks left, %zu with workers%s",
              p->set.name, o->creator, workers, queued, leased,

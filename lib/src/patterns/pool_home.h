@@ -110,6 +110,7 @@ typedef struct home_worker {
     bool attached;     /* wants items */
     bool ending;       /* told to end: gets no more */
     bool robbed;       /* what it had not begun was taken back: no more until it has sent results */
+    unsigned robs;     /* since it has sent any */
     bool overdue;      /* killed for a task over its time */
     bool victim;       /* killed for one that was cancelled: its others are innocent */
     bool resumed;      /* the last task held goes on, and nothing else */

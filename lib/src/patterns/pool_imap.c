@@ -193,7 +193,7 @@ static void imap_check_pool(serry_results *it)
 void sri_imap_free(serry_results *it)
 {
     imap_group *g, *next;
-    DL_FOREACH_SAFE(it->groups, g, next)
+    DL_FOREACH_SAFE (it->groups, g, next)
         sri_imap_free_group(it, g);
     free(it->item);
     free(it->items);

@@ -83,7 +83,7 @@ void pool_items_return(pool_home *p, home_block *b, uint32_t at, uint32_t count,
 static void items_drop_spans(pool_home *p, home_span **list, const home_call *call)
 {
     home_span *s, *next;
-    DL_FOREACH_SAFE(*list, s, next) {
+    DL_FOREACH_SAFE (*list, s, next) {
         if (call && s->block->call != call)
             continue;
         DL_DELETE(*list, s);
@@ -218,7 +218,7 @@ static void items_drop_blocks(pool_home *p, home_queue *q, home_call *call)
             items_let_go(p, b, b->count - b->cut);
         return;
     }
-    DL_FOREACH_SAFE(q->blocks, b, next) {
+    DL_FOREACH_SAFE (q->blocks, b, next) {
         if (call && b->call != call)
             continue;
         pool_items_unlist(p, b);
@@ -237,7 +237,7 @@ void pool_items_stop(pool_home *p, home_call *call)
     items_drop_blocks(p, q, call);
     home_worker *w;
     pool_wire_feed head = { .kind = POOL_FEED_STOP, .call = call->serial };
-    DL_FOREACH(p->workers, w)
+    DL_FOREACH (p->workers, w)
         if (pool_lease_has(w, call))
             sri_home_feed(&p->o, w->rank, &head, sizeof head, NULL, 0);
     pool_items_settle(p, call);
@@ -256,7 +256,8 @@ static void items_drop_worker(pool_home *p, home_worker *w)
         items_let_go(p, w->lease[w->head].block, w->lease[w->head].count);
     while (w->holds > 0)
         items_let_go(p, w->held[--w->holds].block, 1);
-    w->attached = false; /* what it still sends is void, and it gets nothing any more */
+    w->reported = w->next_seq; /* it may attach and detach once more, and has nothing then */
+    w->attached = false;       /* what it still sends is void, and it gets nothing any more */
     pool_lease_idle(w);
 }
 
@@ -264,13 +265,13 @@ void pool_items_drop_all(pool_home *p)
 {
     items_drop_spans(p, &p->later, NULL);
     home_worker *w;
-    DL_FOREACH(p->workers, w)
+    DL_FOREACH (p->workers, w)
         items_drop_worker(p, w);
     p->servers = 0;
     items_drop_queue(p, &p->nested);
     items_drop_queue(p, &p->queue);
     home_call *call, *next_call;
-    HASH_ITER(hh, p->calls, call, next_call) {
+    HASH_ITER (hh, p->calls, call, next_call) {
         HASH_DEL(p->calls, call);
         free(call);
     }

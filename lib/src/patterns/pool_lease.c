@@ -136,7 +136,7 @@ bool pool_lease_has(const home_worker *w, const home_call *call)
 void pool_lease_revoke_all(pool_home *p, const home_call *call)
 {
     home_worker *w;
-    DL_FOREACH(p->workers, w)
+    DL_FOREACH (p->workers, w)
         if (!call || (call->leased > 0 && pool_lease_has(w, call)))
             (void)pool_lease_revoke(p, w);
 }

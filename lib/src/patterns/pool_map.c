@@ -122,7 +122,7 @@ static void map_report(sri_map *m)
 void sri_map_drop_reports(pool_call *c)
 {
     pool_report *r, *next;
-    DL_FOREACH_SAFE(c->reports, r, next) {
+    DL_FOREACH_SAFE (c->reports, r, next) {
         DL_DELETE(c->reports, r);
         free(r->text);
         free(r);

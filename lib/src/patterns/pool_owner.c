@@ -153,8 +153,8 @@ void sri_pool_give_up(pool_call *c)
 void sri_pool_settle(uint64_t pool)
 {
     pool_wire_of none = { 0 };
-    SERRY_IGNORE(sri_service_call(pool, POOL_OP_STATE, &none, sizeof none, NULL, 0, NULL,
-                                  SRI_NEVER));
+    SERRY_IGNORE(
+        sri_service_call(pool, POOL_OP_STATE, &none, sizeof none, NULL, 0, NULL, SRI_NEVER));
 }
 
 void sri_pool_over(pool_call *c)

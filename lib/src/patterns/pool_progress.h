@@ -8,6 +8,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct sri_bar {
     bool on;
     bool terminal;
@@ -21,5 +25,9 @@ void sri_bar_begin(sri_bar *b, bool on, size_t total);
 void sri_bar_show(sri_bar *b, size_t done);
 /* Draws for the last time, with a newline. */
 void sri_bar_end(sri_bar *b, size_t done);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

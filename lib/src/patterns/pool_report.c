@@ -57,6 +57,7 @@ static void report_deeds(home_worker *w, uint64_t tasks, sri_ns spent)
 static void report_over(pool_home *p, home_worker *w)
 {
     w->robbed = false;
+    w->robs = 0;
     pool_lease_idle(w);
     if ((w->budget == 0 || w->retired) && w->leases == 0)
         pool_heal_finish(p);

@@ -131,7 +131,7 @@ void serry_results_free(serry_results *it)
         return;
     }
     bool pending = false;
-    DL_FOREACH(it->groups, g) {
+    DL_FOREACH (it->groups, g) {
         pending = pending || (g->call.pool && !g->call.over);
         sri_pool_give_up(&g->call);
     }

@@ -2,9 +2,9 @@
  *
  * Chunk size: guided self-scheduling (Polychronopoulos, Kuck 1987) bounded by measured time: about
  * CHUNK_NS of work, no more than remaining / (4 * workers), grown in steps from 1. A worker has two
- * chunks, so that it has one while its results travel; more if they are small, so that nobody needs
- * to be woken for each. When one runs dry at the end, what others have not begun is taken back from
- * them by their grant words.
+ * chunks, so that it has one while its results travel, and work for AHEAD_NS, so that neither it
+ * nor the home needs to be woken often. When one runs dry at the end, what others have not begun is
+ * taken back from them by their grant words.
  */
 #include "patterns/pool_home.h"
 
@@ -16,16 +16,18 @@
 #include <string.h>
 #include <utlist.h>
 
-#define CHUNK_ITEMS (1u << 16)  /* far below the range of seq */
-#define CHUNK_NS 700000         /* work in a chunk */
-#define CHUNK_BYTES (32u << 10) /* two of them fit a lane */
+#define CHUNK_ITEMS (1u << 16)   /* far below the range of seq */
+#define CHUNK_NS 10000000        /* work in a chunk, */
+#define UNSHARED_CHUNK_NS 700000 /* and in one that cannot be taken back */
+#define CHUNK_BYTES (32u << 10)  /* two of them fit a lane */
 #define CHUNK_GROWTH 8
-#define AHEAD_NS 12000000       /* two chunks for a worker, and more if they are less than this */
-#define AHEAD_BYTES (48u << 10) /* and fit its lane */
-#define ROB_NS 100000           /* less work than this is not worth taking back */
+#define AHEAD_NS 40000000           /* two chunks for a worker, and more if it has less than this */
+#define AHEAD_BYTES (48u << 10)     /* and they fit its lane */
+#define ROB_NS 100000               /* less work than this is not worth taking back */
 #define BACKLOG_BYTES (256u << 10)  /* a worker whose lane lags by this gets no more ahead */
 #define UNSHARED_AHEAD_NS SRI_MS(2) /* what cannot be taken back goes ahead behind these only */
 #define LOOK_NS SRI_MS(1)           /* how long a worker may sit on items while another has none */
+#define ROBS_MAX 1000               /* times that one who says nothing is robbed */
 #define HOLDS_MAX 64u               /* tasks that wait at one worker, before it runs only theirs */
 
 /* ---- handing out ---- */
@@ -42,14 +44,14 @@ static uint32_t sched_workers(const pool_home *p)
     return n > 0 ? (uint32_t)n : 1;
 }
 
-static uint32_t sched_chunk(const pool_home *p, const home_call *call)
+static uint32_t sched_chunk(const pool_home *p, const home_worker *w, const home_call *call)
 {
     if (call->chunk)
         return call->chunk < CHUNK_ITEMS ? call->chunk : CHUNK_ITEMS;
     uint64_t mean = pool_lease_mean(call);
     if (!call->tasks)
         return 1;
-    uint64_t k = CHUNK_NS / (mean ? mean : 1);
+    uint64_t k = (w->cell ? CHUNK_NS : UNSHARED_CHUNK_NS) / (mean ? mean : 1);
     uint64_t share = (call->n - call->ended - call->leased) / (4 * (uint64_t)sched_workers(p));
     uint64_t step = (uint64_t)call->longest * CHUNK_GROWTH;
     uint64_t fit = call->item_size ? CHUNK_BYTES / call->item_size : CHUNK_ITEMS;
@@ -60,12 +62,11 @@ static uint32_t sched_chunk(const pool_home *p, const home_call *call)
     return k ? (uint32_t)k : 1;
 }
 
-/* It has two chunks: are they so little that it should have more? */
+/* It has two chunks: is what is left of them so little that it should have more? */
 static bool sched_wants_more(const home_worker *w)
 {
-    const home_lease *l = &w->lease[w->head];
-    const home_call *call = l->block->call;
-    uint64_t items = (uint64_t)w->leases * l->given;
+    const home_call *call = w->lease[w->head].block->call;
+    uint64_t items = (w->next_seq - w->reported) & POOL_SEQ_MASK;
     return w->cell && call->tasks > 0 && items * pool_lease_mean(call) < AHEAD_NS
            && items * call->item_size < AHEAD_BYTES;
 }
@@ -91,13 +92,32 @@ static bool sched_works(const pool_home *p, const home_worker *w)
     return rank->attached && !w->retired && !(rank->role == POOL_ROLE_SELF && p->servers > 0);
 }
 
+/* One that did not begin what it had, so that it was taken back, may have just woken late: it gets
+ * more. It does not pile up what it does not read, and who is robbed again and again stands still:
+ * it gets something only if there is nobody else, for it could not be taken back for ever (the
+ * epoch of its word has few bits). */
+static bool sched_reads(pool_home *p, const home_worker *w)
+{
+    const home_worker *other;
+    if (!w->robbed || (w->robs < ROBS_MAX && sri_home_backlog(&p->o, w->rank) == 0))
+        return true;
+    DL_FOREACH (p->workers, other) {
+        if (other != w && !other->robbed && sched_works(p, other)) {
+            if (pool_sched_queued(p))
+                sched_look_at(p, sri_now() + LOOK_NS);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* May this worker have one chunk more? */
 static bool sched_wants(pool_home *p, home_worker *w, bool ahead)
 {
     if (!sched_works(p, w) || w->resumed || (w->budget == 0 && w->holds == 0))
         return false;
     if (w->leases == 0)
-        return true;
+        return sched_reads(p, w);
     if (!ahead || w->robbed || w->holds > 0 || w->leases == POOL_LEASES)
         return false;
     if (w->leases >= 2 && !sched_wants_more(w))
@@ -129,7 +149,7 @@ static bool sched_cut(pool_home *p, home_worker *w, home_lease *l)
     if (!b)
         return false;
     uint32_t have = s ? s->count : b->count - b->cut;
-    uint32_t k = s && s->attempt > 1 ? 1 : sched_chunk(p, b->call);
+    uint32_t k = s && s->attempt > 1 ? 1 : sched_chunk(p, w, b->call);
     bool extra = w->budget == 0; /* only for one whose tasks wait */
     k = k < have ? k : have;
     k = extra ? 1 : k < w->budget ? k : (uint32_t)w->budget;
@@ -199,8 +219,8 @@ static bool sched_rob(pool_home *p, const home_worker *idle, sri_ns now)
 {
     home_worker *w, *best = NULL;
     uint64_t most = 0;
-    DL_FOREACH(p->workers, w) {
-        if (w == idle || !w->cell || w->robbed || w->leases == 0)
+    DL_FOREACH (p->workers, w) {
+        if (w == idle || !w->cell || w->leases == 0 || w->robs == ROBS_MAX)
             continue;
         uint64_t v = atomic_load_explicit(w->cell, memory_order_relaxed);
         uint64_t left = (pool_grant_granted(v) - pool_grant_started(v)) & POOL_SEQ_MASK;
@@ -219,6 +239,7 @@ static bool sched_rob(pool_home *p, const home_worker *idle, sri_ns now)
     if (!best || !pool_lease_revoke(p, best))
         return false;
     best->robbed = true;
+    best->robs++;
     return true;
 }
 
@@ -241,7 +262,7 @@ static void sched_find_work(pool_home *p, home_worker *w)
     if (!sched_rob(p, w, sri_now()))
         return;
     sched_fill(p, w, false);
-    DL_FOREACH(p->workers, w)
+    DL_FOREACH (p->workers, w)
         if (w->leases == 0)
             sched_fill(p, w, false);
 }
@@ -256,10 +277,10 @@ void pool_sched(pool_home *p, home_worker *w)
         return;
     }
     /* Who has nothing comes first, so that a few long tasks go to as many workers. */
-    DL_FOREACH(p->workers, w)
+    DL_FOREACH (p->workers, w)
         if (w->leases == 0)
             sched_fill(p, w, false);
-    DL_FOREACH(p->workers, w) {
+    DL_FOREACH (p->workers, w) {
         sched_fill(p, w, true);
         sched_find_work(p, w);
     }
@@ -272,7 +293,7 @@ void pool_sched_arm(pool_home *p)
     sri_ns due = p->out_due < p->heal_due ? p->out_due : p->heal_due;
     due = due < p->look_due ? due : p->look_due;
     home_span *s;
-    DL_FOREACH(p->later, s)
+    DL_FOREACH (p->later, s)
         due = due < s->due ? due : s->due;
     if (due == p->armed)
         return;
@@ -284,7 +305,7 @@ void pool_sched_tick(pool_home *p, sri_ns now)
 {
     home_span *s, *next;
     bool more = false;
-    DL_FOREACH_SAFE(p->later, s, next) {
+    DL_FOREACH_SAFE (p->later, s, next) {
         if (s->due > now)
             continue;
         DL_DELETE(p->later, s);

@@ -59,7 +59,7 @@ static bool serve_finished(void)
 static serve_pool *serve_next(void)
 {
     serve_pool *p;
-    DL_FOREACH(serve.pools, p)
+    DL_FOREACH (serve.pools, p)
         if (!p->worker || p->worker->ended || sri_deputy_wanted(p->worker)
             || sri_worker_ready(p->worker))
             return p;
@@ -109,7 +109,8 @@ static void serve_step(serve_pool *p)
 static serry_err serve_loop(sri_ns deadline)
 {
     sri_waiting why = { .kind = serve.released ? SRI_WAIT_FINALIZE : SRI_WAIT_OBJECT,
-                        .peer = SERRY_ANY, .object = serve.object };
+                        .peer = SERRY_ANY,
+                        .object = serve.object };
     for (bool stepped = false; !serve_finished(); stepped = true) {
         if (stepped && deadline != SRI_NEVER && sri_now() >= deadline)
             return SERRY_ETIMEDOUT;
@@ -133,10 +134,11 @@ static serry_err serve_run(int owner, const bool *released, sri_ns deadline)
     serve.over = false;
     serve.released = released;
     serve.object = object;
-    servers_wire_serve args = { .owner = owner, .size = (uint32_t)sri_world.size,
+    servers_wire_serve args = { .owner = owner,
+                                .size = (uint32_t)sri_world.size,
                                 .section = sri_match.collective };
-    serry_err e = sri_service_call(object, SERVERS_OP_SERVE, &args, sizeof args, NULL, 0, NULL,
-                                   SRI_NEVER);
+    serry_err e =
+        sri_service_call(object, SERVERS_OP_SERVE, &args, sizeof args, NULL, 0, NULL, SRI_NEVER);
     if (e == SERRY_OK)
         e = serve_loop(deadline);
     if (e == SERRY_ETIMEDOUT)

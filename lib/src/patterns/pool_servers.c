@@ -120,7 +120,7 @@ static bool servers_late(servers_home *h, int owner, int server, uint32_t sectio
 static void servers_forget_counts(servers_home *h, int rank)
 {
     servers_count *c, *next;
-    HASH_ITER(hh, h->counts, c, next) {
+    HASH_ITER (hh, h->counts, c, next) {
         if (rank >= 0 && c->key.owner != rank && c->key.server != rank)
             continue;
         HASH_DEL(h->counts, c);
@@ -154,7 +154,7 @@ static void servers_serve(servers_home *h, sri_asker who, const uint8_t *bytes, 
     if (len < sizeof in)
         return;
     memcpy(&in, bytes, sizeof in);
-    DL_FOREACH(h->ranks, r)
+    DL_FOREACH (h->ranks, r)
         if (r->rank == who.rank) { /* it serves others from now on */
             servers_drop_rank(h, r);
             break;
@@ -175,11 +175,11 @@ static void servers_serve(servers_home *h, sri_asker who, const uint8_t *bytes, 
             sri_home_session(&h->o, i);
     sri_home_reply(&h->o, who, NULL, 0, NULL, 0);
     servers_pool *p;
-    DL_FOREACH(h->pools, p)
+    DL_FOREACH (h->pools, p)
         if (servers_match(r, p->owner))
             servers_tell(h, r->rank, SERVERS_FEED_POOL, p->owner, p->id);
-    if (servers_alone(h, r) || (in.owner != SERRY_ANY
-                                && servers_late(h, in.owner, r->rank, in.section)))
+    if (servers_alone(h, r)
+        || (in.owner != SERRY_ANY && servers_late(h, in.owner, r->rank, in.section)))
         servers_tell(h, r->rank, SERVERS_FEED_OVER, in.owner, 0);
 }
 
@@ -194,7 +194,7 @@ static void servers_register(servers_home *h, int owner, uint64_t id)
     p->owner = owner;
     DL_APPEND(h->pools, p);
     servers_rank *r;
-    DL_FOREACH(h->ranks, r)
+    DL_FOREACH (h->ranks, r)
         if (servers_match(r, owner))
             servers_tell(h, r->rank, SERVERS_FEED_POOL, owner, id);
 }
@@ -203,13 +203,13 @@ static void servers_unregister(servers_home *h, int owner, uint64_t id, uint32_t
 {
     servers_pool *p, *next;
     servers_rank *r;
-    DL_FOREACH_SAFE(h->pools, p, next) {
+    DL_FOREACH_SAFE (h->pools, p, next) {
         if (p->owner != owner || p->id != id)
             continue;
         DL_DELETE(h->pools, p);
         free(p);
         servers_count_destroyed(h, owner, section);
-        DL_FOREACH(h->ranks, r) {
+        DL_FOREACH (h->ranks, r) {
             if (r->owner != owner)
                 continue;
             servers_let_go(h, owner, r->rank);
@@ -229,7 +229,7 @@ static void servers_request(sri_object *o, sri_asker who, uint16_t op, const uin
         servers_serve(h, who, bytes, len);
         break;
     case SERVERS_OP_UNSERVE:
-        DL_FOREACH(h->ranks, r)
+        DL_FOREACH (h->ranks, r)
             if (r->rank == who.rank) {
                 servers_drop_rank(h, r);
                 break;
@@ -258,16 +258,16 @@ static void servers_gone(sri_object *o, int rank, sri_fate fate)
     servers_rank *r, *next_rank;
     servers_pool *p, *next_pool;
     servers_forget_counts(h, rank);
-    DL_FOREACH_SAFE(h->ranks, r, next_rank)
+    DL_FOREACH_SAFE (h->ranks, r, next_rank)
         if (r->rank == rank)
             servers_drop_rank(h, r);
-    DL_FOREACH_SAFE(h->pools, p, next_pool) {
+    DL_FOREACH_SAFE (h->pools, p, next_pool) {
         if (p->owner != rank)
             continue;
         DL_DELETE(h->pools, p);
         free(p);
     }
-    DL_FOREACH(h->ranks, r)
+    DL_FOREACH (h->ranks, r)
         if (servers_alone(h, r))
             servers_tell(h, r->rank, SERVERS_FEED_OVER, rank, 0);
 }
@@ -278,9 +278,9 @@ static void servers_destroy(sri_object *o)
     servers_rank *r, *next_rank;
     servers_pool *p, *next_pool;
     servers_forget_counts(h, -1);
-    DL_FOREACH_SAFE(h->ranks, r, next_rank)
+    DL_FOREACH_SAFE (h->ranks, r, next_rank)
         servers_drop_rank(h, r);
-    DL_FOREACH_SAFE(h->pools, p, next_pool) {
+    DL_FOREACH_SAFE (h->pools, p, next_pool) {
         DL_DELETE(h->pools, p);
         free(p);
     }

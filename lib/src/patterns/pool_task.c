@@ -1,9 +1,10 @@
 /* patterns/pool_task.c: runs the tasks of a chunk and sends their results.
  *
  * Before each task the worker moves on in its grant word, which fails if the home has taken the
- * item back meanwhile. Results gather in one message and go out after FLUSH_NS, at FLUSH_BYTES,
- * with a failure, at the end of what is here, and at once for single tasks. Without a shared grant
- * word they go out after each task, so that the home knows how far it is. */
+ * item back meanwhile. Results gather in one message and go out after FLUSH_NS (those of short
+ * tasks, of which as many are still here, after FLUSH_SHORT_NS), at FLUSH_BYTES, with a failure, at
+ * the end of what is here, and at once for single tasks. Without a shared grant word they go out
+ * after each task, so that the home knows how far it is. */
 #include "patterns/pool.h"
 
 #include "base/error.h"
@@ -21,6 +22,8 @@
 #include <utlist.h>
 
 #define FLUSH_NS SRI_MS(5)
+#define FLUSH_SHORT_NS SRI_MS(20) /* half of what the home gives ahead */
+#define SHORT_NS SRI_MS(2)
 #define FLUSH_BYTES 8192u
 #define STRIDE 16u /* tasks between looks at the clock, while they are tiny */
 #define TINY_NS 1000
@@ -150,6 +153,7 @@ void sri_worker_flush(sri_worker *w)
     sri_ns now = sri_now();
     w->run_at = SIZE_MAX;
     w->flushed = now;
+    w->told = pool_grant_started(atomic_load_explicit(w->grant, memory_order_relaxed));
     if (w->out.len > sizeof(pool_wire_results)) {
         pool_wire_results head = { .spent = now - w->mark };
         memcpy(w->out.data, &head, sizeof head);
@@ -288,16 +292,30 @@ static bool task_run_one(sri_worker *w, serry_task *t, uint32_t k)
     return now;
 }
 
+/* Has it, without news from the home, at least as many tasks as it has not told of? */
+static bool task_has_plenty(const sri_worker *w)
+{
+    uint64_t v = atomic_load_explicit(w->grant, memory_order_relaxed);
+    uint32_t started = pool_grant_started(v);
+    return ((pool_grant_granted(v) - started) & POOL_SEQ_MASK)
+           >= ((started - w->told) & POOL_SEQ_MASK);
+}
+
 /* Looks at the clock now and then; true if results have waited long enough. */
-static bool task_time(sri_worker *w, uint32_t k, uint32_t *last, sri_ns *last_at)
+static bool task_time(sri_worker *w, uint32_t k, uint32_t *last)
 {
     if (k + 1 - *last < w->stride)
         return false;
     sri_ns now = sri_now();
-    w->stride = now - *last_at < (sri_ns)(k + 1 - *last) * TINY_NS ? STRIDE : 1;
+    sri_ns spent = now - w->looked;
+    sri_ns tasks = k + 1 - *last;
+    w->stride = spent < tasks * TINY_NS ? STRIDE : 1;
+    w->looked = now;
     *last = k + 1;
-    *last_at = now;
-    return now - w->flushed >= FLUSH_NS;
+    if (now - w->flushed < FLUSH_NS)
+        return false;
+    bool later = spent < tasks * SHORT_NS && task_has_plenty(w);
+    return !later || now - w->flushed >= FLUSH_SHORT_NS;
 }
 
 /* The items of a chunk, as long as they are ours. Core not entered. */
@@ -305,7 +323,8 @@ static void task_run_all(sri_worker *w, worker_chunk *c, serry_task *t)
 {
     bool each = w->grant == &w->own || (c->is.flags & POOL_CALL_SINGLE);
     uint32_t last = 0;
-    sri_ns last_at = w->mark;
+    if (w->looked < w->mark)
+        w->looked = w->mark;
     w->stride = 1;
     for (uint32_t k = 0; k < c->is.count; k++) {
         if (atomic_load_explicit(&c->skip, memory_order_relaxed)) {
@@ -324,7 +343,7 @@ static void task_run_all(sri_worker *w, worker_chunk *c, serry_task *t)
         bool now = task_run_one(w, t, k);
         if (t->held)
             return; /* the rest of the chunk went back when it waited */
-        if (now || each || w->out.len >= FLUSH_BYTES || task_time(w, k, &last, &last_at)) {
+        if (now || each || w->out.len >= FLUSH_BYTES || task_time(w, k, &last)) {
             sri_worker_enter_again();
             sri_worker_flush(w);
             (void)sri_progress();

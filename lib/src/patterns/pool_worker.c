@@ -34,7 +34,7 @@ void sri_worker_free_chunk(sri_worker *w, worker_chunk *c)
 static sri_worker *worker_find(uint64_t pool)
 {
     sri_worker *w;
-    DL_FOREACH(workers, w)
+    DL_FOREACH (workers, w)
         if (w->pool == pool)
             return w;
     return NULL;
@@ -85,7 +85,7 @@ static void worker_feed_chunk(sri_worker *w, const uint8_t *bytes, size_t len)
 static void worker_feed_stop(sri_worker *w, uint32_t call)
 {
     worker_chunk *c;
-    DL_FOREACH(w->inbox, c)
+    DL_FOREACH (w->inbox, c)
         if (c->is.call == call)
             atomic_store_explicit(&c->skip, true, memory_order_relaxed);
     if (w->current && w->current->is.call == call)
@@ -95,7 +95,7 @@ static void worker_feed_stop(sri_worker *w, uint32_t call)
 static void worker_empty_inbox(sri_worker *w)
 {
     worker_chunk *c, *next;
-    DL_FOREACH_SAFE(w->inbox, c, next) {
+    DL_FOREACH_SAFE (w->inbox, c, next) {
         DL_DELETE(w->inbox, c);
         sri_worker_free_chunk(w, c);
     }
@@ -215,7 +215,7 @@ void sri_worker_close(sri_worker *w)
     if (w->guest)
         sri_pool_close_guest(w->guest);
     worker_chunk *c, *next;
-    LL_FOREACH_SAFE(w->spare, c, next)
+    LL_FOREACH_SAFE (w->spare, c, next)
         free(c);
     sri_buffer_fini(&w->out);
     free(w->scratch);
@@ -262,7 +262,7 @@ void sri_worker_detach(sri_worker *w)
 void sri_workers_suspend(const sri_worker *but)
 {
     sri_worker *w;
-    DL_FOREACH(workers, w) {
+    DL_FOREACH (workers, w) {
         if (w == but || w->deputes || (!w->attached && w->suspended == 0))
             continue;
         sri_worker_detach(w);
@@ -273,7 +273,7 @@ void sri_workers_suspend(const sri_worker *but)
 void sri_workers_resume(const sri_worker *but)
 {
     sri_worker *w;
-    DL_FOREACH(workers, w)
+    DL_FOREACH (workers, w)
         if (w != but && w->suspended > 0 && --w->suspended == 0)
             sri_worker_attach(w);
 }

@@ -48,6 +48,8 @@ typedef struct sri_worker {
     sri_buffer out;   /* a message of results: pool_wire_results and runs */
     size_t run_at;    /* where the open run's head is; SIZE_MAX: none is open */
     sri_ns mark;      /* the time spent in tasks counts from here */
+    sri_ns looked;    /* at the clock, between two tasks */
+    uint32_t told;    /* what had been started when results were last sent */
     sri_ns flushed;   /* when results were last sent, or work began after a pause */
     unsigned stride;  /* tasks between looks at the clock */
     uint8_t *scratch; /* an aligned copy of one item */

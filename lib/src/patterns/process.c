@@ -25,7 +25,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-
 /* A child that this process forked and has not reaped. */
 typedef struct process_forked {
     int rank;
@@ -59,8 +58,7 @@ static void process_fate(int rank, sri_fate fate, int code)
 static void process_forget_all(void)
 {
     process_forked *f, *next;
-    HASH_ITER(hh, process_children_forked, f, next)
-    {
+    HASH_ITER (hh, process_children_forked, f, next) {
         HASH_DEL(process_children_forked, f);
         free(f);
     }
@@ -107,7 +105,8 @@ static const void *process_aligned(const void *arg, size_t len)
         return arg;
     void *copy = malloc(len);
     if (!copy) {
-        sri_log(SRI_LOG_ERROR, "a started process has no memory for its argument of %zu bytes", len);
+        sri_log(SRI_LOG_ERROR, "a started process has no memory for its argument of %zu bytes",
+                len);
         _exit(70);
     }
     return memcpy(copy, arg, len);
@@ -118,8 +117,8 @@ static serry_err process_by_fork(sri_agent_started *started, serry_process_fn fn
                                  size_t len, const sri_agent_start *args)
 {
     sri_reply reply = { 0 };
-    SRI_TRY(sri_service_call(SRI_SERVICE_AGENT, SRI_AGENT_START, args, sizeof *args, NULL, 0, &reply,
-                             SRI_NEVER));
+    SRI_TRY(sri_service_call(SRI_SERVICE_AGENT, SRI_AGENT_START, args, sizeof *args, NULL, 0,
+                             &reply, SRI_NEVER));
     int socket = reply.fd;
     if (reply.len != sizeof *started || socket < 0) {
         sri_reply_fini(&reply);
@@ -167,7 +166,8 @@ serry_err serry_process_start(serry_process *p, serry_process_fn fn, const void 
     if (e == SERRY_OK)
         e = process_args(&args, o);
     if (e == SERRY_OK && sri_world.daemon)
-        e = sri_fail(SERRY_EPERM, "rank %d is a daemon: it may not start processes", sri_world.rank);
+        e = sri_fail(SERRY_EPERM, "rank %d is a daemon: it may not start processes",
+                     sri_world.rank);
     if (e == SERRY_OK)
         e = sri_world_may_fork() && args.node == sri_world.places.node
                 ? process_by_fork(&started, fn, arg, len, &args)
@@ -183,7 +183,8 @@ serry_err serry_process_start(serry_process *p, serry_process_fn fn, const void 
 static serry_err process_check(serry_process p)
 {
     if (sri_handle_class(p.id) != SRI_TYPE_PROCESS || sri_handle_generation(p.id) == 0)
-        return sri_fail(SERRY_EHANDLE, "the handle %#llx names no process", (unsigned long long)p.id);
+        return sri_fail(SERRY_EHANDLE, "the handle %#llx names no process",
+                        (unsigned long long)p.id);
     return SERRY_OK;
 }
 
@@ -217,8 +218,9 @@ serry_err serry_process_info_of(serry_process p, serry_process_info *info)
     sri_leave();
     if (e != SERRY_OK)
         return e;
-    *info = (serry_process_info){ .pid = got.pid, .rank = got.rank, .alive = got.alive,
-                                  .daemon = got.daemon };
+    *info = (serry_process_info){
+        .pid = got.pid, .rank = got.rank, .alive = got.alive, .daemon = got.daemon
+    };
     memcpy(info->name, got.name, sizeof info->name);
     info->name[sizeof info->name - 1] = 0;
     return SERRY_OK;

@@ -7,6 +7,7 @@
 #include "core/service.h"
 #include "core/wait.h"
 #include "patterns/queue_local.h"
+#include "patterns/queue_steps.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -23,21 +24,16 @@ static sri_ns queue_linger(sri_ns deadline)
 
 /* ---- put ---- */
 
-static bool queue_has_credit(uint64_t word)
-{
-    return queue_credit_taken(word) != queue_credit_granted(word);
-}
-
 static bool queue_credit_changed(void *ctx)
 {
     const queue_local *l = ctx;
     uint64_t word = atomic_load_explicit(l->credit, memory_order_acquire);
-    return queue_has_credit(word) || (word & (QUEUE_CREDIT_CLOSED | QUEUE_CREDIT_DEAD))
+    return queue_credit_left(word) || (word & (QUEUE_CREDIT_CLOSED | QUEUE_CREDIT_DEAD))
            || l->local.destroyed;
 }
 
-/* The news that a queue on another node is closed or destroyed may come later than a message of one who
- * knows. Whoever has heard anything of others since the home last answered therefore asks. */
+/* The news that a queue on another node is closed or destroyed may come later than a message of one
+ * who knows. Whoever has heard anything of others since the home last answered therefore asks. */
 static uint64_t queue_heard(void)
 {
     return sri_match.order + sri_service_answers;
@@ -51,14 +47,8 @@ static serry_err queue_may_post(queue_local *l, bool *posted)
         sri_progress(); /* a close is told by a message */
     } else {
         uint64_t word = atomic_load_explicit(l->credit, memory_order_acquire);
-        while (!(word & (QUEUE_CREDIT_CLOSED | QUEUE_CREDIT_DEAD)) && !*posted
-               && queue_has_credit(word)) {
-            SRI_POINT(20);
-            *posted = atomic_compare_exchange_weak(l->credit, &word,
-                                                   queue_credit_word(word,
-                                                                     queue_credit_granted(word),
-                                                                     queue_credit_taken(word) + 1));
-        }
+        if (!*posted)
+            *posted = queue_step_post(l->credit, &word);
         if (word & QUEUE_CREDIT_CLOSED)
             l->closed = true;
         if (word & QUEUE_CREDIT_DEAD)
@@ -79,7 +69,8 @@ static serry_err queue_put_entered(queue_local *l, const void *item, size_t len,
     }
     l->credited = posted && l->credit;
     if (!posted) {
-        serry_err e = sri_service_call(l->local.id, QUEUE_OP_PUT, NULL, 0, item, len, NULL, deadline);
+        serry_err e =
+            sri_service_call(l->local.id, QUEUE_OP_PUT, NULL, 0, item, len, NULL, deadline);
         l->credited = l->credit && e == SERRY_OK;
         l->heard = queue_heard();
         return e;
@@ -134,13 +125,8 @@ static serry_err queue_take(queue_local *l, void *item, size_t cap, size_t *len,
         }
         if (n)
             memcpy(item, next->bytes, n);
-        SRI_POINT(23);
-        /* The moment it is taken: before it is the queue's, after it this process's. */
-        if (!atomic_compare_exchange_strong(l->word, &word, queue_read_step(word))
-            && (queue_read_epoch(word) != next->epoch
-                || !atomic_compare_exchange_strong(l->word, &word, queue_read_step(word))))
+        if (!queue_step_taken(l->word, &word, next->epoch))
             continue;
-        SRI_POINT(24);
         bool tell = next->ask || (word & QUEUE_READ_NOTIFY) || !l->shared;
         queue_local_pop(l);
         *got = true;
@@ -191,8 +177,8 @@ serry_err serry_queue_create(serry_queue *q, const serry_queue_options *o)
         o = &none;
     uint64_t capacity = o->capacity;
     SRI_TRY(sri_enter());
-    serry_err e = sri_service_create(SRI_TYPE_QUEUE, o->name, o->node, &capacity, sizeof capacity,
-                                     &q->id);
+    serry_err e =
+        sri_service_create(SRI_TYPE_QUEUE, o->name, o->node, &capacity, sizeof capacity, &q->id);
     sri_leave();
     return e;
 }

@@ -4,8 +4,8 @@
 #include <stdatomic.h>
 #include <utlist.h>
 
-#define CREDIT_MAX 256u /* with one writer */
-#define CREDIT_TURN 8u  /* with one writer, even if others then have none: longer turns */
+#define CREDIT_MAX 256u  /* with one writer */
+#define CREDIT_TURN 8u   /* with one writer, even if others then have none: longer turns */
 #define CREDIT_LEAST 32u /* room worth handing out; a quarter of the capacity if that is less */
 
 uint64_t queue_room(const queue_home *q)
@@ -38,8 +38,7 @@ static void credit_recall(queue_home *q, queue_user *u)
 void queue_credits_recall(queue_home *q)
 {
     queue_user *u;
-    DL_FOREACH2(q->writers, u, in_writers.next)
-    {
+    DL_FOREACH2 (q->writers, u, in_writers.next) {
         if (u->credit && credit_out(u) > 0)
             credit_recall(q, u);
     }
@@ -140,8 +139,7 @@ serry_err queue_writer_open(queue_home *q, queue_user *u, queue_wire_opened *out
 void queue_writers_flag(queue_home *q, uint64_t flag)
 {
     queue_user *u;
-    DL_FOREACH2(q->writers, u, in_writers.next)
-    {
+    DL_FOREACH2 (q->writers, u, in_writers.next) {
         if (u->credit)
             atomic_fetch_or(u->credit, flag);
     }

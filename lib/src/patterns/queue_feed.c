@@ -78,8 +78,8 @@ bool queue_readers_look(queue_home *q)
     if (q->n_fed == 0)
         return false;
     queue_user *u;
-    DL_FOREACH2(q->readers, u, in_readers.next)
-    any |= queue_reader_look(q, u) > 0;
+    DL_FOREACH2 (q->readers, u, in_readers.next)
+        any |= queue_reader_look(q, u) > 0;
     return any;
 }
 
@@ -206,8 +206,7 @@ bool queue_recall_oldest(queue_home *q, uint64_t from)
     while (q->n_fed) {
         queue_user *u, *best = NULL;
         const queue_item *oldest = NULL;
-        DL_FOREACH2(q->readers, u, in_readers.next)
-        {
+        DL_FOREACH2 (q->readers, u, in_readers.next) {
             const queue_item *i = feed_first_idle(u);
             if (i && i->order >= from && (!oldest || i->order < oldest->order)) {
                 oldest = i;
@@ -230,8 +229,7 @@ bool queue_recall_still(queue_home *q)
     sri_ns now = sri_now();
     queue_user *u;
     queue_readers_look(q);
-    DL_FOREACH2(q->readers, u, in_readers.next)
-    {
+    DL_FOREACH2 (q->readers, u, in_readers.next) {
         if (u->taken == u->stood_taken && now - u->since > FEED_STILL && feed_first_idle(u)) {
             queue_reader_recall(q, u, false);
             any = true;
@@ -245,8 +243,7 @@ bool queue_readers_notify(queue_home *q)
 {
     bool any = false;
     queue_user *u;
-    DL_FOREACH2(q->readers, u, in_readers.next)
-    {
+    DL_FOREACH2 (q->readers, u, in_readers.next) {
         if (!u->shared || u->fed.n == 0 || u->notified)
             continue;
         uint64_t old = atomic_load(u->word);

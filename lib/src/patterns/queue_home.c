@@ -170,8 +170,8 @@ static void queue_close(queue_home *q, sri_asker who)
         queue_credits_recall(q);
         queue_wire_feed head = { .what = QUEUE_FEED_CLOSED };
         queue_user *u;
-        DL_FOREACH2(q->writers, u, in_writers.next)
-        sri_home_feed(&q->object, u->rank, &head, sizeof head, NULL, 0);
+        DL_FOREACH2 (q->writers, u, in_writers.next)
+            sri_home_feed(&q->object, u->rank, &head, sizeof head, NULL, 0);
         while (q->waits[QUEUE_WAIT_PUT]) {
             queue_refuse_closed(q, q->waits[QUEUE_WAIT_PUT]->who);
             queue_unpark(q, QUEUE_WAIT_PUT, q->waits[QUEUE_WAIT_PUT]);
@@ -254,9 +254,9 @@ static void queue_gone(sri_object *o, int rank, sri_fate fate)
     queue_home *q = queue_of(o);
     for (queue_wait_kind kind = 0; kind < QUEUE_WAIT_KINDS; kind++) {
         queue_wait *w, *next;
-        DL_FOREACH_SAFE(q->waits[kind], w, next)
-        if (w->who.rank == rank)
-            queue_unpark(q, kind, w);
+        DL_FOREACH_SAFE (q->waits[kind], w, next)
+            if (w->who.rank == rank)
+                queue_unpark(q, kind, w);
     }
     queue_user *u = queue_user_of(q, rank);
     q->near[(unsigned)rank % QUEUE_NEAR] = NULL;
@@ -272,8 +272,7 @@ static void queue_destroy(sri_object *o)
     queue_home *q = queue_of(o);
     queue_user *u;
     queue_writers_flag(q, QUEUE_CREDIT_DEAD);
-    DL_FOREACH2(q->readers, u, in_readers.next)
-    {
+    DL_FOREACH2 (q->readers, u, in_readers.next) {
         atomic_fetch_or(u->word, QUEUE_READ_DEAD);
         queue_items_drop(&u->fed);
     }

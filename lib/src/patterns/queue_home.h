@@ -68,7 +68,7 @@ typedef struct queue_user {
     size_t fed_bytes;
     uint64_t last;        /* order of the last item it took */
     uint32_t stood_taken; /* .taken when a watch for those that stand still began */
-    sri_ns since; /* last heard of as a reader, or answered */
+    sri_ns since;         /* last heard of as a reader, or answered */
 
     queue_links in_writers, in_readers, in_ready, in_hungry;
 } queue_user;

@@ -15,7 +15,7 @@ typedef struct queue_local {
 
     /* As a writer. */
     bool writes;
-    bool credited; /* the last credit sought was there: more will come soon */
+    bool credited;          /* the last credit sought was there: more will come soon */
     sri_atomic_u64 *credit; /* NULL: no cell */
     bool far;               /* its home is on another node */
     uint64_t heard; /* far: how much this process had heard of others when the home last answered */

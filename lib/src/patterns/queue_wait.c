@@ -59,8 +59,7 @@ bool queue_is_drained(const queue_home *q)
 static void wait_serve_gets(queue_home *q, bool any)
 {
     queue_wait *w, *next;
-    DL_FOREACH_SAFE(q->waits[QUEUE_WAIT_GET], w, next)
-    {
+    DL_FOREACH_SAFE (q->waits[QUEUE_WAIT_GET], w, next) {
         if (queue_items_here(q) == 0)
             return;
         if (queue_reader_feed(q, queue_user_of(q, w->who.rank), true, any))
@@ -98,9 +97,9 @@ void queue_turn(queue_home *q)
         return;
     if (queue_is_drained(q)) {
         queue_wait *w;
-        DL_FOREACH(q->waits[QUEUE_WAIT_GET], w)
-        if (w->rounds == 0)
-            w->rounds = QUEUE_ROUNDS;
+        DL_FOREACH (q->waits[QUEUE_WAIT_GET], w)
+            if (w->rounds == 0)
+                w->rounds = QUEUE_ROUNDS;
         wait_look(q);
     } else if (!q->watch && (q->returned.n || q->n_fed)) {
         q->watch = sri_now() + WAIT_STILL;
@@ -161,14 +160,13 @@ static void wait_rounds(queue_home *q)
 {
     bool more = false;
     queue_wait *w, *next;
-    DL_FOREACH(q->waits[QUEUE_WAIT_GET], w)
-    if (w->rounds == 1)
-        break;
+    DL_FOREACH (q->waits[QUEUE_WAIT_GET], w)
+        if (w->rounds == 1)
+            break;
     if (w)
         queue_squeeze(q);
     for (queue_wait_kind kind = 0; kind < QUEUE_WAIT_KINDS; kind++) {
-        DL_FOREACH_SAFE(q->waits[kind], w, next)
-        {
+        DL_FOREACH_SAFE (q->waits[kind], w, next) {
             if (w->rounds == 0)
                 continue;
             if (--w->rounds > 0)
@@ -212,16 +210,19 @@ void queue_timer(sri_object *o)
 static queue_wait *wait_find(queue_home *q, queue_wait_kind kind, sri_asker who)
 {
     queue_wait *w;
-    DL_FOREACH(q->waits[kind], w)
-    if (w->who.rank == who.rank && w->who.number == who.number)
-        break;
+    DL_FOREACH (q->waits[kind], w)
+        if (w->who.rank == who.rank && w->who.number == who.number)
+            break;
     return w;
 }
 
 void queue_cancel(sri_object *o, sri_asker who)
 {
     static const char *const still[QUEUE_WAIT_KINDS] = {
-        "the queue stayed empty", "the queue stayed full", "not all items are done", "",
+        "the queue stayed empty",
+        "the queue stayed full",
+        "not all items are done",
+        "",
     };
     queue_home *q = (queue_home *)o;
     for (queue_wait_kind kind = 0; kind < QUEUE_WAIT_KINDS; kind++) {

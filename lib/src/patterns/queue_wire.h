@@ -39,7 +39,7 @@ enum {
     QUEUE_OP_RETURN, /* post: take back all you have fed me */
     QUEUE_OP_SIZE,   /* answer: uint64_t */
     QUEUE_OP_DONE,
-    QUEUE_OP_JOIN,   /* parked until all is done */
+    QUEUE_OP_JOIN, /* parked until all is done */
     QUEUE_OP_CLOSE,
 };
 

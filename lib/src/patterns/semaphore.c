@@ -5,7 +5,7 @@
 #include "base/point.h"
 #include "core/service.h"
 #include "patterns/local.h"
-#include "patterns/semaphore_wire.h"
+#include "patterns/semaphore_steps.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -14,7 +14,7 @@ typedef struct sem_local {
     sri_local local;
     bool opened;
     sri_atomic_u64 *cell; /* NULL: no shared words */
-    uint64_t tag;         /* what its word begins with */
+    uint32_t tag;         /* what its word begins with */
 } sem_local;
 
 static sri_locals semaphores = { .size = sizeof(sem_local) };
@@ -22,47 +22,6 @@ static sri_locals semaphores = { .size = sizeof(sem_local) };
 void sem_forget(uint64_t object)
 {
     sri_locals_forget(&semaphores, object);
-}
-
-/* ---- the cell ---- */
-
-static inline bool sem_names(const sem_local *l, uint64_t word)
-{
-    return word >> 48 == l->tag;
-}
-
-/* Takes a permit that lies here. */
-static inline bool sem_take(sem_local *l)
-{
-    uint64_t word = atomic_load_explicit(l->cell, memory_order_relaxed), next;
-    do {
-        if (!sem_names(l, word) || (word & SEM_WAITED) || sem_cell_free(word) == 0)
-            return false;
-        next = word - SEM_FREE_ONE + (word & SEM_COUNTER ? 0 : SEM_HELD_ONE);
-        SRI_POINT(40);
-        /* Acquires what the release of the last holder, here or through the home, has published. */
-    } while (!atomic_compare_exchange_weak_explicit(l->cell, &word, next, memory_order_acquire,
-                                                    memory_order_relaxed));
-    SRI_POINT(41);
-    return true;
-}
-
-/* Puts one back. *waited: somebody waits, the home is to be told. */
-static inline bool sem_give(sem_local *l, bool *waited)
-{
-    uint64_t word = atomic_load_explicit(l->cell, memory_order_relaxed), next;
-    do {
-        if (!sem_names(l, word) || (word & SEM_CHECKED))
-            return false;
-        if (word & SEM_COUNTER ? sem_cell_free(word) >= SEM_CELL_LOCAL : sem_cell_held(word) == 0)
-            return false;
-        next = word + SEM_FREE_ONE - (word & SEM_COUNTER ? 0 : SEM_HELD_ONE);
-        SRI_POINT(42);
-    } while (!atomic_compare_exchange_weak_explicit(l->cell, &word, next, memory_order_release,
-                                                    memory_order_relaxed));
-    SRI_POINT(43);
-    *waited = word & SEM_WAITED;
-    return true;
 }
 
 /* ---- a semaphore as this member knows it ---- */
@@ -81,7 +40,7 @@ static serry_err sem_open(sem_local *l)
  * and goes on using objects. */
 static serry_err sem_ready(sem_local *l)
 {
-    while (!l->opened || (l->cell && !sem_names(l, atomic_load(l->cell)))) {
+    while (!l->opened || (l->cell && !sem_cell_names(atomic_load(l->cell), l->tag))) {
         if (l->local.destroyed)
             return sri_fail(SERRY_EHANDLE, "the semaphore was destroyed");
         SRI_TRY(sem_open(l));
@@ -125,7 +84,7 @@ static serry_err sem_acquire_slow(uint64_t id, double timeout)
     SRI_TRY(sri_deadline(timeout, &deadline));
     SRI_TRY(sem_use(id, &l));
     serry_err e = SERRY_OK;
-    if (!l->cell || !sem_take(l)) {
+    if (!l->cell || !sem_step_take(l->cell, l->tag)) {
         SRI_POINT(44);
         e = sri_service_call(id, SEM_OP_ACQUIRE, NULL, 0, NULL, 0, NULL, deadline);
         SRI_POINT(45);
@@ -140,7 +99,7 @@ static serry_err sem_release_slow(uint64_t id)
     bool waited = false;
     SRI_TRY(sem_use(id, &l));
     serry_err e = SERRY_OK;
-    if (!l->cell || !sem_give(l, &waited)) {
+    if (!l->cell || !sem_step_give(l->cell, l->tag, &waited)) {
         SRI_POINT(46);
         e = sri_service_call(id, SEM_OP_RELEASE, NULL, 0, NULL, 0, NULL, SRI_NEVER);
         SRI_POINT(47);
@@ -175,7 +134,8 @@ serry_err serry_semaphore_acquire(serry_semaphore s, double timeout)
     SRI_TRY(sri_enter());
     sem_local *l = sem_last(s.id);
     serry_err e = SERRY_OK;
-    if (!l || timeout != timeout || !sem_take(l)) /* NaN is not equal to itself */
+    if (!l || timeout != timeout
+        || !sem_step_take(l->cell, l->tag)) /* NaN is not equal to itself */
         e = sem_acquire_slow(s.id, timeout);
     sri_leave();
     return e;
@@ -187,7 +147,7 @@ serry_err serry_semaphore_release(serry_semaphore s)
     sem_local *l = sem_last(s.id);
     bool waited = false;
     serry_err e = SERRY_OK;
-    if (!l || !sem_give(l, &waited))
+    if (!l || !sem_step_give(l->cell, l->tag, &waited))
         e = sem_release_slow(s.id);
     else if (waited)
         e = sri_service_post(s.id, SEM_OP_LOOK, NULL, 0, NULL, 0);

@@ -122,8 +122,7 @@ bool sem_take_held(sem_home *s, sem_user *u)
 static void cells_change(sem_home *s, uint64_t drop, uint64_t add)
 {
     sem_user *u;
-    DL_FOREACH2(s->users, u, in_users.next)
-    {
+    DL_FOREACH2 (s->users, u, in_users.next) {
         uint64_t word = u->cell ? atomic_load(u->cell) : 0;
         while (u->cell && !atomic_compare_exchange_weak(u->cell, &word, (word & ~drop) | add))
             ;
@@ -198,8 +197,8 @@ void sem_unmark(sem_home *s)
     if (!s->marked)
         return;
     s->marked = false;
-    DL_FOREACH2(s->rich, u, in_rich.next)
-    atomic_fetch_and(u->cell, ~SEM_WAITED);
+    DL_FOREACH2 (s->rich, u, in_rich.next)
+        atomic_fetch_and(u->cell, ~SEM_WAITED);
 }
 
 /* ---- counting ---- */
@@ -210,11 +209,11 @@ int64_t sem_value(sem_home *s)
 {
     int64_t n = s->stock;
     sem_user *u;
-    DL_FOREACH2(s->rich, u, in_rich.next)
-    atomic_fetch_or(u->cell, SEM_WAITED);
+    DL_FOREACH2 (s->rich, u, in_rich.next)
+        atomic_fetch_or(u->cell, SEM_WAITED);
     s->marked = true;
-    DL_FOREACH2(s->rich, u, in_rich.next)
-    n += sem_cell_free(atomic_load(u->cell));
+    DL_FOREACH2 (s->rich, u, in_rich.next)
+        n += sem_cell_free(atomic_load(u->cell));
     if (!s->line)
         sem_unmark(s);
     return n;
@@ -225,8 +224,7 @@ static void cells_become_a_counter(sem_home *s)
     sem_user *u;
     s->counter = true;
     cells_change(s, SEM_CELL_MAX * SEM_HELD_ONE | SEM_CHECKED, cell_flags(s));
-    DL_FOREACH2(s->users, u, in_users.next)
-    {
+    DL_FOREACH2 (s->users, u, in_users.next) {
         u->held = 0;
         u->in_cell = 0;
         cell_look_rich(s, u);

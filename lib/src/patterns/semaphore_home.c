@@ -224,8 +224,8 @@ static void sem_destroy(sri_object *o)
 {
     sem_home *s = sem_of(o);
     sem_user *u;
-    DL_FOREACH2(s->users, u, in_users.next)
-    sem_cell_close(s, u);
+    DL_FOREACH2 (s->users, u, in_users.next)
+        sem_cell_close(s, u);
     sri_parked_refuse_all(o, &s->line, SERRY_EHANDLE, "the semaphore was destroyed");
 }
 
@@ -235,8 +235,7 @@ static void sem_holders_text(sem_home *s, char *text, size_t cap)
     size_t at = 0, named = 0, more = 0;
     sem_user *u;
     snprintf(text, cap, "nobody");
-    DL_FOREACH2(s->users, u, in_users.next)
-    {
+    DL_FOREACH2 (s->users, u, in_users.next) {
         uint64_t held = u->held + (u->cell ? sem_cell_held(atomic_load(u->cell)) : 0);
         if (held == 0 || at >= cap)
             continue;

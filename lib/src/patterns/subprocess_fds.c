@@ -49,8 +49,7 @@ static void fds_in_parent(void)
 static void fds_drop(void)
 {
     serry_subprocess *sp, *next;
-    DL_FOREACH_SAFE(fds_list, sp, next)
-    {
+    DL_FOREACH_SAFE (fds_list, sp, next) {
         fds_close_all(sp);
         DL_DELETE(fds_list, sp);
     }
@@ -109,8 +108,7 @@ void sri_subprocess_reap_left(void)
 {
     serry_subprocess *sp, *next;
     pthread_mutex_lock(&fds_lock);
-    DL_FOREACH_SAFE(fds_left, sp, next)
-    {
+    DL_FOREACH_SAFE (fds_left, sp, next) {
         /* In a copy of their starter they are not ours. */
         if (sp->starter == getpid() && !sri_subprocess_await(sp, 0))
             continue;

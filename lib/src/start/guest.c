@@ -55,7 +55,8 @@ void sri_guest_refuse(const int *sockets, int n, serry_err e)
         int fds[SRI_FDS_MAX];
         int got = 0;
         sri_fd_wait(sockets[i], POLLIN, sri_now() + SRI_MS(1000));
-        /* What is left unread when this socket closes would be an error over there, and hide ours. */
+        /* What is left unread when this socket closes would be an error over there, and hide ours.
+         */
         if (sri_packet_recv(sockets[i], hello, sizeof hello, fds, &got) < 0)
             got = 0;
         for (int k = 0; k < got; k++)
@@ -73,9 +74,10 @@ serry_err sri_guest_heartbeat(double *seconds)
     double given = strtod(text, &end);
     if (*end || end == text || !(given == 0 || given >= GUEST_HEARTBEAT_MIN)
         || given > GUEST_HEARTBEAT_MAX)
-        return sri_fail(SERRY_EINVAL, "SERRY_HEARTBEAT is '%s'; it must be a number of seconds from "
-                                      "%g to %g, or 0: never", text, GUEST_HEARTBEAT_MIN,
-                        GUEST_HEARTBEAT_MAX);
+        return sri_fail(SERRY_EINVAL,
+                        "SERRY_HEARTBEAT is '%s'; it must be a number of seconds from "
+                        "%g to %g, or 0: never",
+                        text, GUEST_HEARTBEAT_MIN, GUEST_HEARTBEAT_MAX);
     *seconds = given;
     return SERRY_OK;
 }

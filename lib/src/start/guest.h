@@ -1,5 +1,5 @@
-/* start/guest.h: the process in which an agent runs when no launcher does: a copy of the program that
- * is no part of it, and a good guest beside it. */
+/* start/guest.h: the process in which an agent runs when no launcher does: a copy of the program
+ * that is no part of it, and a good guest beside it. */
 #ifndef SRI_START_GUEST_H
 #define SRI_START_GUEST_H
 

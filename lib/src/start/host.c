@@ -58,7 +58,7 @@ static serry_err host_links(const sri_setup *s, host_life *l, sri_links **links)
     serry_err e = sri_guest_heartbeat(&heartbeat);
     if (e == SERRY_OK && s->places.nodes > 1)
         return sri_links_tcp_open(links, l->links, s->places.node, s->places.nodes,
-                                  (const char (*)[SRI_LINK_ADDRESS])s->addresses, s->link_key,
+                                  (const char(*)[SRI_LINK_ADDRESS])s->addresses, s->link_key,
                                   heartbeat, sri_now() + HOST_LINKS_WITHIN);
     sri_close(&l->links);
     return e;
@@ -88,8 +88,7 @@ static void host_live(host_life *l, const sri_door *d)
 
 serry_err sri_host_fork(sri_host_process *p, const char *interface)
 {
-    host_life l = { .door = -1, .links = -1,
-                    .parent = __libc_single_threaded ? getpid() : 0 };
+    host_life l = { .door = -1, .links = -1, .parent = __libc_single_threaded ? getpid() : 0 };
     int pair[2];
     SRI_TRY(sri_socket_pair(pair));
     l.control = pair[0];

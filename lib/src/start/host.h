@@ -40,7 +40,10 @@ typedef struct sri_host_process {
     char address[SRI_LINK_ADDRESS]; /* for links */
 } sri_host_process;
 
-#define SRI_HOST_NONE { .pidfd = -1, .control = -1 }
+#define SRI_HOST_NONE                                                                              \
+    {                                                                                              \
+        .pidfd = -1, .control = -1                                                                 \
+    }
 
 /* Forks it. It listens for links on an interface (NULL: the one that leads to the others). */
 serry_err sri_host_fork(sri_host_process *p, const char *interface);
@@ -58,7 +61,8 @@ void sri_host_forget(sri_host_process *p);
 /* The rest of an agent's life, from where it knows the world: takes the door's listener and the
  * links (NULL: one node). e: there will be none, and members are told so. True if no launched rank
  * has died. */
-bool sri_host_serve(const sri_setup *s, const sri_door *d, int listener, sri_links *links, serry_err e);
+bool sri_host_serve(const sri_setup *s, const sri_door *d, int listener, sri_links *links,
+                    serry_err e);
 
 #ifdef __cplusplus
 }

@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #define DOOR_MARK 0x53524b59u
-#define DOOR_STRANGERS 16 /* at the door at the same time, beyond the members */
+#define DOOR_STRANGERS 16           /* at the door at the same time, beyond the members */
 #define DOOR_LAUNCHER_FIRST 1000000 /* us */
 #define DOOR_WITHIN SRI_MS(30000)
 
@@ -78,8 +78,10 @@ serry_err sri_door_enter(const sri_door *d, int rank, int *socket_out)
         ;
     if (code != 0) {
         serry_err e = errno == ECONNREFUSED
-                          ? sri_fail(SERRY_EDIED, "the agent of this node has gone, or is in another "
-                                                  "network namespace than rank %d", rank)
+                          ? sri_fail(SERRY_EDIED,
+                                     "the agent of this node has gone, or is in another "
+                                     "network namespace than rank %d",
+                                     rank)
                           : sri_fail_errno("connecting to the agent of this node");
         close(fd);
         return e;
@@ -147,7 +149,8 @@ static void door_admit(door_hall *h, int guest)
     h->guests[guest] = h->guests[--h->n_guests];
     for (int i = 0; i < h->setup->n; i++) {
         if (got != (ssize_t)sizeof pass || pass.mark != DOOR_MARK || h->seats[i] >= 0
-            || pass.rank != h->setup->ranks[i] || !sri_secret_equal(h->door->key, pass.key, sizeof pass.key))
+            || pass.rank != h->setup->ranks[i]
+            || !sri_secret_equal(h->door->key, pass.key, sizeof pass.key))
             continue;
         h->seats[i] = fd;
         h->missing--;
@@ -172,7 +175,8 @@ static void door_look(door_hall *h, struct pollfd *p, sri_ns until)
 {
     int n = h->setup->n;
     int guests = h->n_guests;
-    p[0] = (struct pollfd){ .fd = h->n_guests < h->guests_cap ? h->listener : -1, .events = POLLIN };
+    p[0] =
+        (struct pollfd){ .fd = h->n_guests < h->guests_cap ? h->listener : -1, .events = POLLIN };
     for (int i = 0; i < n; i++)
         p[1 + i] = (struct pollfd){ .fd = h->seats[i] < 0 ? h->pidfds[i] : -1, .events = POLLIN };
     for (int i = 0; i < guests; i++)
@@ -205,8 +209,8 @@ static serry_err door_hall_init(door_hall *h)
     h->missing = h->setup->n;
     for (int i = 0; i < h->setup->n; i++) {
         h->seats[i] = -1;
-        h->pidfds[i] = h->setup->pids[i] > 0
-                           ? (int)syscall(SYS_pidfd_open, h->setup->pids[i], 0) : -1;
+        h->pidfds[i] =
+            h->setup->pids[i] > 0 ? (int)syscall(SYS_pidfd_open, h->setup->pids[i], 0) : -1;
     }
     return SERRY_OK;
 }
@@ -237,8 +241,8 @@ static void door_fate(void *ctx, int rank, pid_t pid, sri_fate fate, int code)
         ((door_hall *)ctx)->lost = true;
 }
 
-/* Whoever has launched the ranks ends them first, so that it ends with their code; then the agent does,
- * where the launcher was told to put up with losses. */
+/* Whoever has launched the ranks ends them first, so that it ends with their code; then the agent
+ * does, where the launcher was told to put up with losses. */
 static void door_aborted(void *ctx, int rank, int code)
 {
     (void)ctx;
@@ -247,10 +251,14 @@ static void door_aborted(void *ctx, int rank, int code)
     usleep(DOOR_LAUNCHER_FIRST);
 }
 
-bool sri_host_serve(const sri_setup *s, const sri_door *d, int listener, sri_links *links, serry_err e)
+bool sri_host_serve(const sri_setup *s, const sri_door *d, int listener, sri_links *links,
+                    serry_err e)
 {
-    sri_agent_options o = { .size = s->places.size, .places = s->places, .links = links,
-                            .fate = door_fate, .aborted = door_aborted };
+    sri_agent_options o = { .size = s->places.size,
+                            .places = s->places,
+                            .links = links,
+                            .fate = door_fate,
+                            .aborted = door_aborted };
     door_hall h = { .setup = s, .door = d, .listener = listener };
     o.ctx = &h;
     if (e == SERRY_OK)

@@ -56,15 +56,19 @@ static serry_err launch_options(launch *l)
     if (text && strcmp(text, "rank") == 0)
         nodes = n;
     else if (text && sri_parse_int("SERRY_NODES", text, 1, SRI_NODES_MAX, &nodes) != SERRY_OK)
-        return sri_fail(SERRY_EINVAL, "SERRY_NODES is '%s'; it must be 'rank' (every rank a node) or "
-                                      "a number from 1 to %d", text, SRI_NODES_MAX);
+        return sri_fail(SERRY_EINVAL,
+                        "SERRY_NODES is '%s'; it must be 'rank' (every rank a node) or "
+                        "a number from 1 to %d",
+                        text, SRI_NODES_MAX);
     if (nodes > n)
-        return sri_fail(SERRY_EINVAL, "SERRY_NODES asks for %d nodes, but SERRY_NP for %d rank%s: every "
-                                      "node needs one at least", (int)nodes, (int)n,
-                        n == 1 ? "" : "s");
+        return sri_fail(SERRY_EINVAL,
+                        "SERRY_NODES asks for %d nodes, but SERRY_NP for %d rank%s: every "
+                        "node needs one at least",
+                        (int)nodes, (int)n, n == 1 ? "" : "s");
     if (nodes > SRI_NODES_MAX)
-        return sri_fail(SERRY_EINVAL, "SERRY_NODES=rank makes %d nodes of SERRY_NP; there can be %d",
-                        (int)nodes, SRI_NODES_MAX);
+        return sri_fail(SERRY_EINVAL,
+                        "SERRY_NODES=rank makes %d nodes of SERRY_NP; there can be %d", (int)nodes,
+                        SRI_NODES_MAX);
     l->n = (int)n;
     l->nodes = (int)nodes;
     return SERRY_OK;
@@ -122,8 +126,8 @@ static serry_err launch_pairs(launch *l)
     for (int r = 0; r < l->n; r++) {
         int pair[2];
         if (sri_socket_pair(pair) != SERRY_OK)
-            return sri_fail(SERRY_ELIMIT, "%d ranks need %d descriptors and more: see ulimit -n", l->n,
-                            2 * l->n);
+            return sri_fail(SERRY_ELIMIT, "%d ranks need %d descriptors and more: see ulimit -n",
+                            l->n, 2 * l->n);
         l->agents[r] = pair[0];
         l->members[r] = pair[1];
     }
@@ -160,16 +164,18 @@ static serry_err launch_links(launch *l, int node, sri_agent_options *o)
     int listener = l->listeners[node];
     l->listeners[node] = -1;
     return sri_links_tcp_open(&o->links, listener, node, l->nodes,
-                              (const char (*)[SRI_LINK_ADDRESS])l->addresses, l->key, heartbeat,
+                              (const char(*)[SRI_LINK_ADDRESS])l->addresses, l->key, heartbeat,
                               sri_now() + LAUNCH_LINKS_WITHIN(l->nodes));
 }
 
 /* parent: the process that has forked this one; 0: somebody in between has. */
 static void launch_agent(launch *l, int node, pid_t parent)
 {
-    sri_agent_options o = { .size = l->n, .direct = true,
-                            .places = { .node = node, .nodes = l->nodes, .size = l->n,
-                                        .node_of = l->node_of } };
+    sri_agent_options o = {
+        .size = l->n,
+        .direct = true,
+        .places = { .node = node, .nodes = l->nodes, .size = l->n, .node_of = l->node_of }
+    };
     int *ranks = calloc((size_t)l->n + 1, sizeof *ranks);
     int *sockets = calloc((size_t)l->n + 1, sizeof *sockets);
     int n = 0;
@@ -185,7 +191,8 @@ static void launch_agent(launch *l, int node, pid_t parent)
     sri_guest_settle(sockets, l->nodes > 1 ? n + 1 : n);
     serry_err e = sri_agent_options_read(&o);
     if (e == SERRY_OK && l->nodes > 1) {
-        /* Nobody listens to the ranks' sockets meanwhile: whoever starts all this takes us along. */
+        /* Nobody listens to the ranks' sockets meanwhile: whoever starts all this takes us along.
+         */
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         e = parent == 0 || getppid() == parent ? launch_links(l, node, &o)
                                                : sri_fail(SERRY_EDIED, "rank 0 has gone");
@@ -291,7 +298,7 @@ void sri_launch_undo(void)
     sri_launch_forget();
 }
 
-void sri_launch_reap_ranks(void)
+void sri_launch_reap_ranks(int lost)
 {
     for (int i = 0; i < forked.n_ranks; i++) {
         int status = 0;
@@ -302,6 +309,9 @@ void sri_launch_reap_ranks(void)
         else if (got && WEXITSTATUS(status) != 0)
             sri_log(SRI_LOG_WARN, "rank %d (pid %d) exited with code %d", i + 1,
                     (int)forked.ranks[i], WEXITSTATUS(status));
+        else if (got && i + 1 == lost)
+            sri_log(SRI_LOG_WARN, "rank %d (pid %d) exited with code 0, but without serry_finalize",
+                    lost, (int)forked.ranks[i]);
     }
     forked.n_ranks = 0;
 }

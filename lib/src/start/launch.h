@@ -16,8 +16,9 @@ serry_err sri_launch(int *socket);
 /* There will be no world: neither ranks that were forked nor agents are left behind. */
 void sri_launch_undo(void);
 
-/* Waits for the ranks and agents that this process has forked, when the world has ended. */
-void sri_launch_reap_ranks(void);
+/* Waits for the ranks and agents that this process has forked, when the world has ended, and says
+ * which ranks failed. lost: the lowest launched rank that did not finalize, or -1. */
+void sri_launch_reap_ranks(int lost);
 void sri_launch_reap_agents(void);
 
 /* In a copy of this process: they are not its own. */

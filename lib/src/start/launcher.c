@@ -12,22 +12,38 @@
 typedef struct launcher_row {
     const char *name;
     const char *plugin; /* NULL: none, which is an error if there are several processes */
-    const char *sign; /* set: this is the launcher */
+    const char *sign;   /* set: this is the launcher */
     const char *size[2];
     const char *rank[2];
     const char *local_rank[2];
 } launcher_row;
 
 static const launcher_row launcher_rows[] = {
-    { "Open MPI's mpirun", "openmpi", "OMPI_COMM_WORLD_SIZE", { "OMPI_COMM_WORLD_SIZE" },
-      { "OMPI_COMM_WORLD_RANK" }, { "OMPI_COMM_WORLD_LOCAL_RANK" } },
+    { "Open MPI's mpirun",
+      "openmpi",
+      "OMPI_COMM_WORLD_SIZE",
+      { "OMPI_COMM_WORLD_SIZE" },
+      { "OMPI_COMM_WORLD_RANK" },
+      { "OMPI_COMM_WORLD_LOCAL_RANK" } },
     /* Hydra's mpiexec, and srun --mpi=pmi2. */
-    { "MPICH's mpiexec", "mpich", "PMI_SIZE", { "PMI_SIZE" }, { "PMI_RANK" },
+    { "MPICH's mpiexec",
+      "mpich",
+      "PMI_SIZE",
+      { "PMI_SIZE" },
+      { "PMI_RANK" },
       { "MPI_LOCALRANKID", "SLURM_LOCALID" } },
-    { "srun --mpi=pmix", "openmpi", "PMIX_RANK", { "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS" },
-      { "PMIX_RANK", "SLURM_PROCID" }, { "SLURM_LOCALID" } },
+    { "srun --mpi=pmix",
+      "openmpi",
+      "PMIX_RANK",
+      { "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS" },
+      { "PMIX_RANK", "SLURM_PROCID" },
+      { "SLURM_LOCALID" } },
     /* Not SLURM_NTASKS: that one is there in a batch script, too, which is one process. */
-    { "srun", NULL, "SLURM_STEP_NUM_TASKS", { "SLURM_STEP_NUM_TASKS" }, { "SLURM_PROCID" },
+    { "srun",
+      NULL,
+      "SLURM_STEP_NUM_TASKS",
+      { "SLURM_STEP_NUM_TASKS" },
+      { "SLURM_PROCID" },
       { "SLURM_LOCALID" } },
 };
 
@@ -54,8 +70,10 @@ static serry_err launcher_read(const launcher_row *row, sri_launcher *l)
     SRI_TRY(launcher_number(row->rank, &l->rank));
     SRI_TRY(launcher_number(row->local_rank, &l->local_rank));
     if (l->size > 0 && (l->rank >= l->size || l->local_rank >= l->size))
-        return sri_fail(SERRY_EINVAL, "the environment of %s contradicts itself: process %d, %d on this "
-                                      "machine, of %d", l->name, l->rank, l->local_rank, l->size);
+        return sri_fail(SERRY_EINVAL,
+                        "the environment of %s contradicts itself: process %d, %d on this "
+                        "machine, of %d",
+                        l->name, l->rank, l->local_rank, l->size);
     return SERRY_OK;
 }
 
@@ -79,9 +97,10 @@ serry_err sri_launcher_find(sri_launcher *l)
     } else if (found.size == 1) {
         found.plugin = NULL; /* alone: it needs no MPI to find nobody */
     } else if (found.name && !found.plugin) {
-        return sri_fail(SERRY_EINVAL, "srun has started %d processes without MPI, which would be %d "
-                                      "worlds of one: use srun --mpi=pmix (Open MPI) or --mpi=pmi2 "
-                                      "(MPICH), or SERRY_TRANSPORT=local if that is what you want",
+        return sri_fail(SERRY_EINVAL,
+                        "srun has started %d processes without MPI, which would be %d "
+                        "worlds of one: use srun --mpi=pmix (Open MPI) or --mpi=pmi2 "
+                        "(MPICH), or SERRY_TRANSPORT=local if that is what you want",
                         found.size, found.size);
     }
     *l = found;

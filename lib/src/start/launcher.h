@@ -20,7 +20,8 @@ typedef struct sri_launcher {
 
 /* Reads the environment of Open MPI's mpirun, of Hydra (MPICH's mpiexec), of Slurm's srun, and of
  * PMIx; SERRY_TRANSPORT (local, openmpi, mpich) has the last word. SERRY_EINVAL: values that
- * contradict each other, or several processes whose launcher offers no way for MPI to find the others. */
+ * contradict each other, or several processes whose launcher offers no way for MPI to find the
+ * others. */
 serry_err sri_launcher_find(sri_launcher *l);
 
 #ifdef __cplusplus

@@ -23,14 +23,18 @@ static serry_err muster_check(const sri_muster *m)
     for (int i = 0; i < m->n; i++) {
         const sri_muster_card *c = &m->cards[i];
         if (c->version != first->version)
-            return sri_fail(SERRY_EINVAL, "process %d of this job runs another version of serry than "
-                                          "process 0", i);
+            return sri_fail(SERRY_EINVAL,
+                            "process %d of this job runs another version of serry than "
+                            "process 0",
+                            i);
         if (c->err != SERRY_OK)
             return sri_fail((serry_err)c->err, "process %d of this job: %.*s", i,
                             (int)sizeof c->text - 1, c->text);
         if (c->alone != first->alone || c->set_aside != first->set_aside)
-            return sri_fail(SERRY_EINVAL, "process %d of this job has another SERRY_NODES or "
-                                          "SERRY_AGENTS than process 0: export them to all", i);
+            return sri_fail(SERRY_EINVAL,
+                            "process %d of this job has another SERRY_NODES or "
+                            "SERRY_AGENTS than process 0: export them to all",
+                            i);
     }
     return SERRY_OK;
 }
@@ -75,8 +79,10 @@ static serry_err muster_agents(sri_muster *m, bool lacking)
     }
     for (int k = 0; k < m->nodes; k++) {
         if (m->agent_of[k] < 0 && !lacking)
-            return sri_fail(SERRY_ESTATE, "node %d has no agent: no process there was told by its "
-                                          "launcher that it is the first on its machine", k);
+            return sri_fail(SERRY_ESTATE,
+                            "node %d has no agent: no process there was told by its "
+                            "launcher that it is the first on its machine",
+                            k);
     }
     return SERRY_OK;
 }
@@ -88,10 +94,14 @@ static serry_err muster_members(const sri_muster *m)
         for (int i = 0; i < m->n; i++)
             members += m->node_of[i] == k && m->rank_of[i] >= 0;
         if (members == 0)
-            return sri_fail(SERRY_EINVAL, "SERRY_AGENTS=mpi sets the last process of each node aside, but "
-                                          "node %d has only one%s", k,
-                            m->cards[0].alone ? ": with SERRY_NODES=rank every machine needs an even "
-                                                "number of processes" : "");
+            return sri_fail(SERRY_EINVAL,
+                            "SERRY_AGENTS=mpi sets the last process of each node aside, but "
+                            "node %d has only one%s",
+                            k,
+                            m->cards[0].alone
+                                ? ": with SERRY_NODES=rank every machine needs an even "
+                                  "number of processes"
+                                : "");
     }
     return SERRY_OK;
 }

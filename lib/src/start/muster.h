@@ -16,15 +16,15 @@ extern "C" {
 
 typedef struct sri_muster_card {
     uint32_t version;
-    uint8_t alone;       /* SERRY_NODES=rank */
-    uint8_t set_aside;   /* SERRY_AGENTS=mpi: the last process of each node is its agent */
-    uint8_t has_agent;   /* has forked one */
+    uint8_t alone;     /* SERRY_NODES=rank */
+    uint8_t set_aside; /* SERRY_AGENTS=mpi: the last process of each node is its agent */
+    uint8_t has_agent; /* has forked one */
     uint8_t reserved;
-    int32_t machine;     /* the first process there */
+    int32_t machine; /* the first process there */
     int32_t machine_rank;
-    int32_t err;         /* a serry_err: there can be no world, and text says why */
+    int32_t err; /* a serry_err: there can be no world, and text says why */
     int32_t pid;
-    uint64_t pid_space;  /* in which the number means something */
+    uint64_t pid_space; /* in which the number means something */
     sri_door door;
     char address[SRI_LINK_ADDRESS];
     char text[192];
@@ -33,16 +33,16 @@ typedef struct sri_muster_card {
 typedef struct sri_muster {
     const sri_muster_card *cards; /* by process */
     int n;
-    int size;      /* launched ranks */
+    int size; /* launched ranks */
     int nodes;
     int *rank_of;  /* by process: its rank, -1: serves as an agent */
     int *node_of;  /* by process */
     int *agent_of; /* by node: the process that has the agent, or is it */
 } sri_muster;
 
-/* Keeps cards as they are, which must stay. SERRY_ESTATE and others: names the process that could not,
- * or what does not fit together. lacking: a node for which nobody has an agent is no error; agent_of
- * is -1 for it. */
+/* Keeps cards as they are, which must stay. SERRY_ESTATE and others: names the process that could
+ * not, or what does not fit together. lacking: a node for which nobody has an agent is no error;
+ * agent_of is -1 for it. */
 serry_err sri_muster_call(sri_muster *m, const sri_muster_card *cards, int n, bool lacking);
 void sri_muster_fini(sri_muster *m);
 

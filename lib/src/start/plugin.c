@@ -92,11 +92,12 @@ static serry_err plugin_check(void *handle, const char *file, const sri_mpi_plug
 {
     const sri_mpi_plugin *p = dlsym(handle, SRI_MPI_PLUGIN_SYMBOL);
     if (!p)
-        return sri_fail(SERRY_EINVAL, "%s is not a plugin of serry: it lacks " SRI_MPI_PLUGIN_SYMBOL,
-                        file);
+        return sri_fail(SERRY_EINVAL,
+                        "%s is not a plugin of serry: it lacks " SRI_MPI_PLUGIN_SYMBOL, file);
     if (p->version != SRI_MPI_PLUGIN_VERSION || p->size != sizeof *p)
-        return sri_fail(SERRY_EINVAL, "%s is of another version of serry (interface %u of %u bytes; %u "
-                                      "of %zu bytes are needed): install both from one build",
+        return sri_fail(SERRY_EINVAL,
+                        "%s is of another version of serry (interface %u of %u bytes; %u "
+                        "of %zu bytes are needed): install both from one build",
                         file, p->version, p->size, SRI_MPI_PLUGIN_VERSION, sizeof *p);
     *plugin = p;
     return SERRY_OK;
@@ -112,8 +113,10 @@ serry_err sri_plugin_load(const char *which, const sri_mpi_plugin **plugin)
     if (why)
         return sri_fail(SERRY_ESYS, "%s cannot be loaded: %s", file, why);
     if (!handle)
-        return sri_fail(SERRY_ESYS, "%s was not found (tried %s): build serry where mpicc.%s is, or say "
-                                    "in SERRY_PLUGIN_DIR where it lies", file, tried.text, which);
+        return sri_fail(SERRY_ESYS,
+                        "%s was not found (tried %s): build serry where mpicc.%s is, or say "
+                        "in SERRY_PLUGIN_DIR where it lies",
+                        file, tried.text, which);
     return plugin_check(handle, file, plugin);
 }
 

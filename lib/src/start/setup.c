@@ -67,8 +67,11 @@ static size_t setup_length(const struct iovec *parts, int n)
 
 serry_err sri_setup_pack(const sri_setup *s, int *fd)
 {
-    setup_head head = { .version = SETUP_VERSION, .node = s->places.node, .nodes = s->places.nodes,
-                        .size = s->places.size, .n = s->n };
+    setup_head head = { .version = SETUP_VERSION,
+                        .node = s->places.node,
+                        .nodes = s->places.nodes,
+                        .size = s->places.size,
+                        .n = s->n };
     struct iovec parts[SETUP_PARTS];
     memcpy(head.link_key, s->link_key, sizeof head.link_key);
     setup_parts(s, &head, parts);

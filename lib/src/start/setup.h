@@ -1,5 +1,5 @@
-/* start/setup.h: what an agent that was forked early has to be told before it can begin: the shape of
- * the world, the other agents, and who its members are. It travels as a file without a name. */
+/* start/setup.h: what an agent that was forked early has to be told before it can begin: the shape
+ * of the world, the other agents, and who its members are. It travels as a file without a name. */
 #ifndef SRI_START_SETUP_H
 #define SRI_START_SETUP_H
 
@@ -16,7 +16,7 @@ extern "C" {
 
 typedef struct sri_setup {
     sri_places places;
-    uint16_t *node_of; /* what places points to; ours */
+    uint16_t *node_of;                   /* what places points to; ours */
     char (*addresses)[SRI_LINK_ADDRESS]; /* of the agents, by node */
     uint8_t link_key[SRI_LINK_KEY];
     int n; /* members of this node, in the order of their ranks */

@@ -57,8 +57,10 @@ serry_err sri_world_options(void)
     SRI_TRY(sri_env_word("SERRY_START", starts, 2, &which));
     world.start_by_agent = which == 1;
     if (level && !sri_log_level_named(level, &l))
-        return sri_fail(SERRY_EINVAL, "SERRY_LOG is '%s'; it must be one of: none, error, warn, "
-                                      "info, debug", level);
+        return sri_fail(SERRY_EINVAL,
+                        "SERRY_LOG is '%s'; it must be one of: none, error, warn, "
+                        "info, debug",
+                        level);
     if (level)
         sri_log_set_level(l);
     return SERRY_OK;
@@ -120,9 +122,14 @@ serry_err sri_world_join(int socket, sri_transport *far)
             far->ops->close(far, false);
         return e;
     }
-    sri_world = (sri_core){ .transport = t, .rank = w.rank, .size = w.size, .parent = w.parent,
-                            .process = w.process, .parent_process = w.parent_process,
-                            .daemon = w.daemon, .max_message = w.max_message };
+    sri_world = (sri_core){ .transport = t,
+                            .rank = w.rank,
+                            .size = w.size,
+                            .parent = w.parent,
+                            .process = w.process,
+                            .parent_process = w.parent_process,
+                            .daemon = w.daemon,
+                            .max_message = w.max_message };
     world.released = false;
     e = world_places(&w, &sri_world.places);
     if (e == SERRY_OK)
@@ -190,11 +197,14 @@ static serry_err world_init_launched(const char *text)
     SRI_TRY(sri_parse_int("SERRY_JOIN_FD", text, 0, INT32_MAX, &fd));
     const char *nodes = sri_env("SERRY_NODES");
     if (nodes && strcmp(nodes, "1") != 0)
-        return sri_fail(SERRY_EINVAL, "SERRY_NODES is '%s', but under serry run all ranks are on one "
-                                      "node: unset it, or start the program directly (SERRY_NP=4 "
-                                      "SERRY_NODES=2 ./app) or by mpirun", nodes);
+        return sri_fail(SERRY_EINVAL,
+                        "SERRY_NODES is '%s', but under serry run all ranks are on one "
+                        "node: unset it, or start the program directly (SERRY_NP=4 "
+                        "SERRY_NODES=2 ./app) or by mpirun",
+                        nodes);
     if (getsockopt((int)fd, SOL_SOCKET, SO_TYPE, &kind, &len) != 0 || kind != SOCK_SEQPACKET)
-        return sri_fail(SERRY_EINVAL, "SERRY_JOIN_FD is %s, which is not a launcher's socket", text);
+        return sri_fail(SERRY_EINVAL, "SERRY_JOIN_FD is %s, which is not a launcher's socket",
+                        text);
     /* For this process alone: neither its children nor the programs they execute are this rank. */
     fcntl((int)fd, F_SETFD, FD_CLOEXEC);
     unsetenv("SERRY_JOIN_FD");
@@ -237,8 +247,8 @@ static uint64_t world_next_child(void)
         sri_reply info_reply = { 0 };
         sri_agent_info info;
         memcpy(&id, reply.bytes + i, sizeof id);
-        if (sri_service_call(SRI_SERVICE_AGENT, SRI_AGENT_INFO, &id, sizeof id, NULL, 0, &info_reply,
-                             SRI_NEVER)
+        if (sri_service_call(SRI_SERVICE_AGENT, SRI_AGENT_INFO, &id, sizeof id, NULL, 0,
+                             &info_reply, SRI_NEVER)
                 == SERRY_OK
             && info_reply.len == sizeof info) {
             memcpy(&info, info_reply.bytes, sizeof info);
@@ -276,7 +286,7 @@ void sri_world_join_children(void)
 /* What this process has forked for the world ends with it. */
 static void world_reap(int lost)
 {
-    sri_launch_reap_ranks();
+    sri_launch_reap_ranks(lost);
     sri_nursery_reap();
     sri_launch_reap_agents();
     sri_far_end(lost);
@@ -300,7 +310,8 @@ serry_err serry_finalize(void)
     world_leaving();
 
     SRI_TRY(sri_enter());
-    serry_err e = sri_service_start(SRI_SERVICE_AGENT, SRI_AGENT_FINALIZE, NULL, 0, NULL, 0, &number);
+    serry_err e =
+        sri_service_start(SRI_SERVICE_AGENT, SRI_AGENT_FINALIZE, NULL, 0, NULL, 0, &number);
     sri_leave();
     if (e != SERRY_OK)
         return e;
@@ -315,9 +326,11 @@ serry_err serry_finalize(void)
     sri_reply reply = { 0 };
     int32_t lost = -1;
     SERRY_IGNORE(sri_wait(&world.released, SRI_NEVER, &why));
-    if (sri_service_finish(number, &reply, SRI_NEVER, false) == SERRY_OK && reply.len == sizeof lost)
+    if (sri_service_finish(number, &reply, SRI_NEVER, false) == SERRY_OK
+        && reply.len == sizeof lost)
         memcpy(&lost, reply.bytes, sizeof lost);
     sri_reply_fini(&reply);
+    sri_far_part(lost);
     sri_world_leave(false);
     sri_leave();
     world_reap(lost);
@@ -363,8 +376,8 @@ void sri_world_child(int socket, serry_process_fn fn, const void *arg, size_t le
     fflush(NULL);
     if (sri_enter() == SERRY_OK) {
         sri_world.finalizing = true; /* other threads may still go on for a moment */
-        SERRY_IGNORE(sri_service_call(SRI_SERVICE_AGENT, SRI_AGENT_EXIT, &code, sizeof code, NULL, 0,
-                                      NULL, SRI_NEVER));
+        SERRY_IGNORE(sri_service_call(SRI_SERVICE_AGENT, SRI_AGENT_EXIT, &code, sizeof code, NULL,
+                                      0, NULL, SRI_NEVER));
         sri_leave();
     }
     _exit(code & 0xff);

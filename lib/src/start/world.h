@@ -1,5 +1,5 @@
-/* start/world.h: becoming a member and ceasing to be one: what init, started processes and the nursery
- * share. */
+/* start/world.h: becoming a member and ceasing to be one: what init, started processes and the
+ * nursery share. */
 #ifndef SRI_START_WORLD_H
 #define SRI_START_WORLD_H
 
@@ -12,8 +12,8 @@
 extern "C" {
 #endif
 
-/* Joins over a socket and makes this process a member. far: what reaches the launched ranks of other
- * nodes, or NULL: nothing but the agents does. Takes both, even on failure. */
+/* Joins over a socket and makes this process a member. far: what reaches the launched ranks of
+ * other nodes, or NULL: nothing but the agents does. Takes both, even on failure. */
 serry_err sri_world_join(int socket, sri_transport *far);
 
 /* Reads the options of every member from the environment. */

@@ -1,8 +1,9 @@
-/* start/world_mpi.c: joining when an MPI has launched the ranks, or when the program uses MPI itself.
+/* start/world_mpi.c: joining when an MPI has launched the ranks, or when the program uses MPI
+ * itself.
  *
  * What forks does so before MPI is there: the first process of each machine its agent and the clean
- * copy of the program. Then all processes tell each other what they have (start/muster.h), each comes
- * to the same plan, the agents are told about it, and ranks enter their agent's door. */
+ * copy of the program. Then all processes tell each other what they have (start/muster.h), each
+ * comes to the same plan, the agents are told about it, and ranks enter their agent's door. */
 #include "start/world_mpi.h"
 
 #include "base/env.h"
@@ -27,6 +28,7 @@
 
 static struct {
     const sri_mpi_plugin *plugin; /* started or attached; NULL: none */
+    sri_transport *transport; /* of this rank, until the world is left; NULL: there is one node */
     sri_host_process host;
     bool alone;
     bool set_aside;
@@ -54,8 +56,10 @@ static serry_err far_options(void)
     const char *nodes = sri_env("SERRY_NODES");
     SRI_TRY(sri_env_word("SERRY_AGENTS", agents, 2, &which));
     if (nodes && strcmp(nodes, "rank") != 0)
-        return sri_fail(SERRY_EINVAL, "SERRY_NODES is '%s'; under an MPI launcher the machines are the "
-                                      "nodes, or with 'rank' every rank is one", nodes);
+        return sri_fail(SERRY_EINVAL,
+                        "SERRY_NODES is '%s'; under an MPI launcher the machines are the "
+                        "nodes, or with 'rank' every rank is one",
+                        nodes);
     far.alone = nodes != NULL;
     far.set_aside = which == 1;
     return SERRY_OK;
@@ -83,9 +87,12 @@ static serry_err far_fork(bool host)
 static void far_card(sri_muster_card *c, serry_err e)
 {
     struct stat space;
-    *c = (sri_muster_card){ .version = FAR_CARD_VERSION, .alone = far.alone,
-                            .set_aside = far.set_aside, .has_agent = far.host.pid > 0,
-                            .err = (int32_t)e, .pid = getpid() };
+    *c = (sri_muster_card){ .version = FAR_CARD_VERSION,
+                            .alone = far.alone,
+                            .set_aside = far.set_aside,
+                            .has_agent = far.host.pid > 0,
+                            .err = (int32_t)e,
+                            .pid = getpid() };
     if (stat("/proc/self/ns/pid", &space) == 0)
         c->pid_space = space.st_ino;
     if (e != SERRY_OK)
@@ -112,8 +119,8 @@ static serry_err far_gather(sri_muster_card *cards, int machine, int machine_ran
     return SERRY_OK;
 }
 
-/* Where the program came without serry_prepare: the first process of such a node forks an agent now. The
- * copy touches nothing of MPI's; there is no clean copy of the program then. */
+/* Where the program came without serry_prepare: the first process of such a node forks an agent
+ * now. The copy touches nothing of MPI's; there is no clean copy of the program then. */
 static serry_err far_fork_late(const sri_muster *m)
 {
     int node = m->node_of[far.me];
@@ -234,8 +241,10 @@ static serry_err far_open(const sri_muster *m, sri_transport **t)
     *t = NULL;
     if (m->nodes > 1
         && far.plugin->open(t, m->rank_of, m->n, m->rank_of[far.me], FAR_FRAME_MAX,
-                            &sri_progress_sink, &why) != 0)
+                            &sri_progress_sink, &why)
+               != 0)
         return far_fail(&why);
+    far.transport = *t;
     return SERRY_OK;
 }
 
@@ -258,6 +267,7 @@ static serry_err far_enter(const sri_muster *m)
         return sri_world_join(socket, t);
     if (t)
         t->ops->close(t, false);
+    far.transport = NULL;
     return e;
 }
 
@@ -298,9 +308,10 @@ static serry_err far_other_mpi(const sri_launcher *l)
     char version[64];
     const char *loaded = sri_plugin_loaded_mpi(version, sizeof version);
     if (loaded && strcmp(loaded, l->plugin) != 0)
-        return sri_fail(SERRY_EINVAL, "this program is linked to %s, but %s needs the plugin '%s': start "
-                                      "it by the launcher of the MPI that it is linked to", version,
-                        l->name ? l->name : "SERRY_TRANSPORT", l->plugin);
+        return sri_fail(SERRY_EINVAL,
+                        "this program is linked to %s, but %s needs the plugin '%s': start "
+                        "it by the launcher of the MPI that it is linked to",
+                        version, l->name ? l->name : "SERRY_TRANSPORT", l->plugin);
     return SERRY_OK;
 }
 
@@ -312,12 +323,16 @@ static serry_err far_check_size(const sri_launcher *l)
     if (l->size == 0 || l->size == n)
         return SERRY_OK;
     if (l->own)
-        return sri_fail(SERRY_EINVAL, "%s says that it has launched %d processes, but %s here knows of %d. "
-                                      "If the variables are left over from another program, unset them or "
-                                      "set SERRY_TRANSPORT=local", l->name, l->size, mpi, n);
-    return sri_fail(SERRY_EINVAL, "%s says that it has launched %d processes, but %s, which "
-                                  "SERRY_TRANSPORT asks for, knows of %d: start the program by the mpirun "
-                                  "of %s, or unset SERRY_TRANSPORT", l->name, l->size, mpi, n, mpi);
+        return sri_fail(SERRY_EINVAL,
+                        "%s says that it has launched %d processes, but %s here knows of %d. "
+                        "If the variables are left over from another program, unset them or "
+                        "set SERRY_TRANSPORT=local",
+                        l->name, l->size, mpi, n);
+    return sri_fail(SERRY_EINVAL,
+                    "%s says that it has launched %d processes, but %s, which "
+                    "SERRY_TRANSPORT asks for, knows of %d: start the program by the mpirun "
+                    "of %s, or unset SERRY_TRANSPORT",
+                    l->name, l->size, mpi, n, mpi);
 }
 
 static serry_err far_start(const sri_launcher *l)
@@ -358,6 +373,13 @@ bool sri_far_active(void)
     return far.plugin != NULL;
 }
 
+void sri_far_part(int lost)
+{
+    if (far.transport && lost < 0)
+        far.plugin->part(far.transport);
+    far.transport = NULL;
+}
+
 void sri_far_end(int lost)
 {
     sri_host_reap(&far.host);
@@ -366,8 +388,10 @@ void sri_far_end(int lost)
     if (lost < 0)
         far_gather_to_end();
     if (lost >= 0 && sri_world.rank == (lost == 0 ? 1 : 0))
-        sri_log(SRI_LOG_ERROR, "rank %d was lost: MPI is left as it is, without MPI_Finalize, which "
-                               "would wait for it", lost);
+        sri_log(SRI_LOG_ERROR,
+                "rank %d was lost: MPI is left as it is, without MPI_Finalize, which "
+                "would wait for it",
+                lost);
     far.plugin->end(lost < 0);
     far.plugin = NULL;
 }
@@ -383,6 +407,7 @@ void sri_far_forget(void)
     sri_host_forget(&far.host);
     sri_close(&far.door_fd);
     far.plugin = NULL;
+    far.transport = NULL;
     far.prepared = false;
 }
 
@@ -399,8 +424,9 @@ serry_err serry_prepare(void)
         return sri_fail(SERRY_ESTATE, "serry_prepare comes before MPI_Init");
     SRI_TRY(far_options());
     if (far.set_aside)
-        return sri_fail(SERRY_EINVAL, "SERRY_AGENTS=mpi sets processes aside, which a program that uses "
-                                      "MPI itself cannot spare: use serry_init, or unset it");
+        return sri_fail(SERRY_EINVAL,
+                        "SERRY_AGENTS=mpi sets processes aside, which a program that uses "
+                        "MPI itself cannot spare: use serry_init, or unset it");
     SRI_TRY(sri_launcher_find(&l));
     if (far.alone || l.local_rank <= 0)
         SRI_TRY(far_fork(true));
@@ -439,8 +465,10 @@ serry_err serry_attach_f(int comm, serry_attach_state state)
         return sri_fail(SERRY_EINVAL, "SERRY_AGENTS=mpi does not go with serry_attach");
     const char *which = sri_plugin_loaded_mpi(version, sizeof version);
     if (!which)
-        return sri_fail(SERRY_ESTATE, "%s%s", version[0] ? version : "no MPI is loaded in this process "
-                                                                     "as a shared library",
+        return sri_fail(SERRY_ESTATE, "%s%s",
+                        version[0] ? version
+                                   : "no MPI is loaded in this process "
+                                     "as a shared library",
                         version[0] ? " is an MPI that serry has no plugin for" : "");
     SRI_TRY(sri_plugin_load(which, &plugin));
     if (plugin->attach(comm, &why) != 0)

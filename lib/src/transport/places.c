@@ -1,5 +1,5 @@
-/* transport/places.c: the table of places on its way from the agent to its members, in a file without
- * a name that nobody can change any more. */
+/* transport/places.c: the table of places on its way from the agent to its members, in a file
+ * without a name that nobody can change any more. */
 #include "transport/places.h"
 
 #include "base/error.h"
@@ -17,7 +17,8 @@ serry_err sri_places_table(const sri_places *p, int *fd)
         return sri_fail_errno("memfd_create for the table of nodes");
     ssize_t n = write(made, p->node_of, len);
     if (n != (ssize_t)len
-        || fcntl(made, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0) {
+        || fcntl(made, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
+               != 0) {
         serry_err e = sri_fail_errno("writing the table of nodes");
         close(made);
         return e;
@@ -38,7 +39,8 @@ serry_err sri_places_read(int fd, int size, int nodes, uint16_t **node_of)
         good = table[r] < nodes;
     if (!good) {
         free(table);
-        return sri_fail(SERRY_EINTERNAL, "the table of nodes that came with the welcome is damaged");
+        return sri_fail(SERRY_EINTERNAL,
+                        "the table of nodes that came with the welcome is damaged");
     }
     *node_of = table;
     return SERRY_OK;

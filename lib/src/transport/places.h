@@ -17,9 +17,9 @@ extern "C" {
 #define SRI_NODES_MAX 1024 /* as many as a handle can name */
 
 typedef struct sri_places {
-    int node;  /* this one */
-    int nodes; /* 1: there is no other, and node_of may be NULL */
-    int size;  /* launched ranks */
+    int node;                /* this one */
+    int nodes;               /* 1: there is no other, and node_of may be NULL */
+    int size;                /* launched ranks */
     const uint16_t *node_of; /* by launched rank */
 } sri_places;
 

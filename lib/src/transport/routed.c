@@ -190,7 +190,8 @@ static bool routed_present(sri_transport *t, int peer)
     if (routed_is_near(r, peer))
         return r->near->ops->present(r->near, peer);
     routed_peer *p = routed_known(r, peer);
-    /* Of a started process more may be on its way until its fate is told: nobody is alone before. */
+    /* Of a started process more may be on its way until its fate is told: nobody is alone before.
+     */
     if (p && p != &routed_dead && p->is_ending && peer >= r->transport.size)
         return true;
     if (p == &routed_dead || (p && (p->left != ROUTED_HERE || p->end)))
@@ -203,7 +204,8 @@ static bool routed_present(sri_transport *t, int peer)
 static int routed_members(sri_transport *t)
 {
     routed *r = routed_of(t);
-    return r->near->ops->members(r->near);
+    int near = r->near->ops->members(r->near), far = r->far ? r->far->ops->members(r->far) : 0;
+    return near > far ? near : far;
 }
 
 static sri_atomic_u64 *routed_cell(sri_transport *t, uint32_t number)
@@ -299,6 +301,7 @@ serry_err sri_routed_open(sri_transport **t, sri_transport *near, sri_transport 
     bool bulk = far && far->ops->bulk;
     size_t max = far && far->frame_max < near->frame_max ? far->frame_max : near->frame_max;
     r->transport = (sri_transport){ .ops = bulk ? &routed_bulk_ops : &routed_ops,
+                                    .slow = far != NULL,
                                     .sink = *sink,
                                     .frame_max = max - SRI_ROUTE_HEAD,
                                     .rank = near->rank,

@@ -41,7 +41,7 @@ typedef enum sri_kind {
     SRI_KIND_JOIN,        /* joining, before there are lanes */
     SRI_KIND_LANE,        /* socket lanes: asks for, and brings, the socket of a pair */
     SRI_KIND_EVENT,       /* socket lanes: a member's fate, as sri_fate */
-    SRI_KIND_ROUTE,       /* to and from the agent: a frame of a member of another node, see routed.h */
+    SRI_KIND_ROUTE, /* to and from the agent: a frame of a member of another node, see routed.h */
     SRI_KIND_LAST = SRI_KIND_ROUTE,
 } sri_kind;
 
@@ -49,8 +49,9 @@ typedef enum sri_kind {
 #define SRI_FLAG_COLLECTIVE 2u /* a message of a collective: matched apart from the user's */
 /* 4 is SRI_FLAG_FORGET of the object protocol. */
 #define SRI_FLAG_PIPE 16u /* a message of a pipe: likewise */
-#define SRI_FLAG_SOON 8u /* for the transport: the caller's next call is another send to this peer,
-                          * so the peer need not be rung for this one alone */
+#define SRI_FLAG_SOON                                                                              \
+    8u /* for the transport: the caller's next call is another send to this peer,                  \
+        * so the peer need not be rung for this one alone */
 
 typedef struct sri_frame {
     uint8_t kind;
@@ -67,8 +68,8 @@ typedef struct sri_frame {
 
 typedef enum sri_sent {
     SRI_SENT,
-    SRI_FULL, /* not now: try again after the next poll that reports anything */
-    SRI_GONE, /* the peer has died or left, or there never was one */
+    SRI_FULL,  /* not now: try again after the next poll that reports anything */
+    SRI_GONE,  /* the peer has died or left, or there never was one */
     SRI_LIMIT, /* no lane to this peer can be had, for want of lanes, memory or descriptors */
 } sri_sent;
 
@@ -100,8 +101,8 @@ typedef struct sri_sink {
     /* Told once for each member and fate, after everything that member had sent here has been
      * delivered. code is the exit code, or -N for signal N. */
     void (*fate)(void *ctx, int rank, sri_fate fate, int code);
-    /* A bulk transfer has ended, well or not; its memory is the caller's again. All of a peer's are told
-     * before its fate. May begin others. NULL if the caller never begins one. */
+    /* A bulk transfer has ended, well or not; its memory is the caller's again. All of a peer's are
+     * told before its fate. May begin others. NULL if the caller never begins one. */
     void (*bulk_done)(void *ctx, int peer, uint64_t token, bool sending, bool ok);
 } sri_sink;
 
@@ -148,10 +149,10 @@ typedef struct sri_transport_ops {
     void (*sleep)(sri_transport *t, sri_ns deadline);
 
     /* Long bodies, moved as they lie, without cutting and copying, where the transport can do that:
-     * all NULL if not. Peer and token name the transfer, len is the same at both ends; both ends must
-     * begin it, in either order, and own their memory until sink.bulk_done has told of the end, which
-     * comes inside .poll. False: it cannot be begun (the peer is gone, no memory, or this pair has
-     * no such way); nothing is told then. Never block. */
+     * all NULL if not. Peer and token name the transfer, len is the same at both ends; both ends
+     * must begin it, in either order, and own their memory until sink.bulk_done has told of the
+     * end, which comes inside .poll. False: it cannot be begun (the peer is gone, no memory, or
+     * this pair has no such way); nothing is told then. Never block. */
     bool (*bulk_send)(sri_transport *t, int peer, uint64_t token, const void *bytes, size_t len);
     bool (*bulk_recv)(sri_transport *t, int peer, uint64_t token, void *bytes, size_t len);
     /* Is there such a way to this peer? */
@@ -161,10 +162,10 @@ typedef struct sri_transport_ops {
      * coming or have come, bulk_done will tell. Never blocks, calls nothing back. */
     bool (*bulk_back)(sri_transport *t, int peer, uint64_t token);
 
-    /* The peer has died or ended: what is under way with it will never come to an end by itself. Ends
-     * its bulk transfers, not well, here or in the next poll; nothing of it is delivered from then
-     * on. NULL where the transport learns of deaths by itself. Called inside the .poll of a transport
-     * above. Never blocks. */
+    /* The peer has died or ended: what is under way with it will never come to an end by itself.
+     * Ends its bulk transfers, not well, here or in the next poll; nothing of it is delivered from
+     * then on. NULL where the transport learns of deaths by itself. Called inside the .poll of a
+     * transport above. Never blocks. */
     void (*gone)(sri_transport *t, int peer);
 
     /* Makes a thread in sleep return. Never blocks. Any thread, idempotent. */
@@ -173,8 +174,9 @@ typedef struct sri_transport_ops {
     /* Is the member here, and has it neither died nor left, as far as is known now? */
     bool (*present)(sri_transport *t, int peer);
 
-    /* About how many members of this node there are now: tells how busy its processors may be, no
-     * more. Never blocks. */
+    /* About how many members of this machine there are now for as many processors as this one may
+     * run on: tells how busy these may be, no more. Where each is bound to processors of its own
+     * that is 1, however many they are. Never blocks. */
     int (*members)(sri_transport *t);
 
     /* The grant cell of that number, a word shared by this member and its home alone; NULL if this
@@ -199,6 +201,8 @@ struct sri_transport {
     size_t frame_max; /* head and body together */
     int rank;         /* this member, or SRI_AGENT */
     int size;         /* launched ranks */
+    bool slow;        /* a poll asks a library, which takes longer than a processor's pause: whoever
+                       * spins over it needs none */
 };
 
 #ifdef __cplusplus

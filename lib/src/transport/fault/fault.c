@@ -109,7 +109,8 @@ static bool fault_bulk(sri_transport *t, int peer)
     return f->inner->ops->bulk && f->inner->ops->bulk(f->inner, peer);
 }
 
-static bool fault_bulk_send(sri_transport *t, int peer, uint64_t token, const void *bytes, size_t len)
+static bool fault_bulk_send(sri_transport *t, int peer, uint64_t token, const void *bytes,
+                            size_t len)
 {
     fault *f = fault_of(t);
     return f->inner->ops->bulk_send(f->inner, peer, token, bytes, len);
@@ -173,8 +174,8 @@ static serry_err fault_parse_one(const char *pair, sri_fault_rates *r)
         return fault_number("early in SERRY_FAULT", value + 1, 1000, &r->early);
     if (n == 4 && !memcmp(pair, "seed", n))
         return fault_number("seed in SERRY_FAULT", value + 1, INT32_MAX, &r->seed);
-    return sri_fail(SERRY_EINVAL, "SERRY_FAULT has '%s': it must be full=N, idle=N, early=N or seed=N",
-                    pair);
+    return sri_fail(SERRY_EINVAL,
+                    "SERRY_FAULT has '%s': it must be full=N, idle=N, early=N or seed=N", pair);
 }
 
 serry_err sri_fault_parse(const char *text, sri_fault_rates *rates)

@@ -1,6 +1,6 @@
 /* transport/fault/fault.h: a transport around another that behaves as badly as the seam allows, for
- * tests: lanes that are full for no reason, polls that bring nothing although there is something, sleeps
- * that end early. Whatever is built on the seam must not notice, but for the time it takes.
+ * tests: lanes that are full for no reason, polls that bring nothing although there is something,
+ * sleeps that end early. Whatever is built on the seam must not notice, but for the time it takes.
  *
  * SERRY_FAULT=full=N,idle=N,early=N[,seed=N] in test builds; each N is how many of 1,000 calls go
  * wrong.

@@ -68,8 +68,8 @@ static serry_err join_say_hello(int socket, sri_join_role role)
     sri_packet_head head = { .kind = SRI_KIND_JOIN, .mark = SRI_PACKET_MARK };
     sri_hello hello = { .version = SRI_JOIN_VERSION, .role = (uint32_t)role, .pid = getpid() };
     int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
-    int code = sri_packet_send(socket, &head, sizeof head, &hello, sizeof hello, &self,
-                               self >= 0 ? 1 : 0);
+    int code =
+        sri_packet_send(socket, &head, sizeof head, &hello, sizeof hello, &self, self >= 0 ? 1 : 0);
     sri_close(&self);
     if (code == EPIPE || code == ECONNRESET)
         return sri_fail(SERRY_EDIED, "the agent of this node has gone");
@@ -102,8 +102,10 @@ static serry_err join_await_welcome(int socket, sri_welcome *w, int *fds, int *n
         return sri_fail_text((serry_err)w->err, w->text);
     for (int i = 0; i < *n; i++) {
         if (fds[i] < 0)
-            return sri_fail(SERRY_ELIMIT, "joining needs %d more descriptors than this process may "
-                                          "have (see ulimit -n)", *n);
+            return sri_fail(SERRY_ELIMIT,
+                            "joining needs %d more descriptors than this process may "
+                            "have (see ulimit -n)",
+                            *n);
     }
     return SERRY_OK;
 }

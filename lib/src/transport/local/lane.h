@@ -106,8 +106,8 @@ static inline void sri_lane_turn(sri_lane_writer *w)
 }
 
 /* Writes one record, or nothing if there is no room: false. With `fence` the publishing store is
- * sequentially consistent: what the writer reads afterwards (polled, bell) is at least as new as what
- * the reader saw before it went to sleep. Without, somebody else sees to that. */
+ * sequentially consistent: what the writer reads afterwards (polled, bell) is at least as new as
+ * what the reader saw before it went to sleep. Without, somebody else sees to that. */
 static inline bool sri_lane_write(sri_lane_writer *w, const sri_frame *f, bool fence)
 {
     uint32_t size = (uint32_t)(f->head_len + f->body_len);

@@ -75,10 +75,12 @@ serry_err sri_local_join(int socket, sri_join_role role, const sri_sink *sink, s
 typedef struct sri_host sri_host;
 
 typedef struct sri_host_ops {
-    /* A place for a rank whose control socket is `socket` (borrowed). SERRY_ELIMIT, SERRY_ENOMEM. */
+    /* A place for a rank whose control socket is `socket` (borrowed). SERRY_ELIMIT, SERRY_ENOMEM.
+     */
     serry_err (*seat)(sri_host *h, int rank, int socket);
-    /* What its welcome says of the transport, and the descriptors to go with it (borrowed). From here on
-     * sends to it never need anything that might be refused. SERRY_ELIMIT: that cannot be had. */
+    /* What its welcome says of the transport, and the descriptors to go with it (borrowed). From
+     * here on sends to it never need anything that might be refused. SERRY_ELIMIT: that cannot be
+     * had. */
     serry_err (*welcome)(sri_host *h, int rank, sri_welcome *w, int *fds, int *n);
     /* Its control socket is readable: delivers what is there. Packets of kind JOIN are delivered as
      * well, from any seat. False: the socket has ended. */
@@ -120,7 +122,8 @@ bool sri_packet_arrival(const uint8_t *packet, size_t len, int source, int fd, s
  * cannot be arranged (*armed tells); fd is replaced by one of this process's own. */
 void sri_lifeline_arm(int *fd, bool *armed);
 
-/* This process goes on without. inherited: it is a copy of the one that armed it, which does not. */
+/* This process goes on without. inherited: it is a copy of the one that armed it, which does not.
+ */
 void sri_lifeline_close(int *fd, bool inherited);
 
 #ifdef __cplusplus

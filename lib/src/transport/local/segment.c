@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SEGMENT_VERSION 2u
+#define SEGMENT_VERSION 3u
 #define SEGMENT_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
 #define PAGE 4096u
 
@@ -50,6 +50,13 @@ static void segment_lay_out(sri_segment *s)
 static serry_err segment_map(sri_segment *s)
 {
     void *base = mmap(NULL, s->total, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, s->fd, 0);
+    struct rlimit space;
+    if (base == MAP_FAILED && errno == ENOMEM && getrlimit(RLIMIT_AS, &space) == 0
+        && space.rlim_cur != RLIM_INFINITY)
+        return sri_fail(SERRY_ENOMEM,
+                        "the shared segment needs %zu bytes of addresses (not of memory), and this "
+                        "process may have %llu: see ulimit -v, or set SERRY_LANES=socket",
+                        s->total, (unsigned long long)space.rlim_cur);
     if (base == MAP_FAILED)
         return sri_fail_errno("mapping the shared segment");
     /* A core dump of a member is of itself, not of the node. */
@@ -66,9 +73,10 @@ serry_err sri_segment_create(sri_segment *s, int size)
     segment_lay_out(s);
     struct rlimit files;
     if (getrlimit(RLIMIT_FSIZE, &files) == 0 && files.rlim_cur < s->total)
-        return sri_fail(SERRY_ELIMIT, "the shared segment is a file of %zu bytes, none of them on a "
-                                      "disk, and this process may make files of %llu bytes: see "
-                                      "ulimit -f, or set SERRY_LANES=socket",
+        return sri_fail(SERRY_ELIMIT,
+                        "the shared segment is a file of %zu bytes, none of them on a "
+                        "disk, and this process may make files of %llu bytes: see "
+                        "ulimit -f, or set SERRY_LANES=socket",
                         s->total, (unsigned long long)files.rlim_cur);
     s->fd = memfd_create("serry", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (s->fd < 0)
@@ -160,8 +168,8 @@ static void segment_narrow(sri_segment *s, uint32_t lane)
                     SRI_RING_SIZE - SRI_RING_SHORT);
 }
 
-/* A lane nobody has: one that was freed, if there are said to be any, else a new one. A process that
- * dies in here leaves at worst a free lane that is found by the next full search. */
+/* A lane nobody has: one that was freed, if there are said to be any, else a new one. A process
+ * that dies in here leaves at worst a free lane that is found by the next full search. */
 static uint32_t segment_claim(sri_segment *s, uint64_t owner)
 {
     sri_segment_header *h = s->header;
@@ -219,8 +227,7 @@ void sri_segment_free_lane(sri_segment *s, uint32_t lane)
     uint64_t owner = atomic_load(&s->lanes[lane].owner);
     uint32_t from = sri_lane_owner_from(owner);
     uint32_t to = sri_lane_owner_to(owner);
-    if (from < SRI_SLOTS && to < SRI_SLOTS
-        && atomic_load(sri_segment_table(s, to, from)) == lane)
+    if (from < SRI_SLOTS && to < SRI_SLOTS && atomic_load(sri_segment_table(s, to, from)) == lane)
         atomic_store(sri_segment_table(s, to, from), 0);
     segment_narrow(s, lane);
     SRI_POINT(8);

@@ -20,6 +20,7 @@
 #define SRI_LOCAL_SEGMENT_H
 
 #include "base/clock.h"
+#include "base/cpus.h"
 #include "base/error.h"
 
 #include <assert.h>
@@ -32,10 +33,10 @@
 #define SRI_SEGMENT_MAGIC UINT64_C(0x7365727279303031) /* "serry001" */
 
 /* The limits of a node, in one place. */
-#define SRI_SLOTS 4096u       /* members at once, with the agent */
-#define SRI_RANKS (1u << 20)  /* ranks ever, in a world */
-#define SRI_LANES_MAX 65536u  /* lanes in use at once */
-#define SRI_CELLS 262144u     /* grant cells in use at once */
+#define SRI_SLOTS 4096u      /* members at once, with the agent */
+#define SRI_RANKS (1u << 20) /* ranks ever, in a world */
+#define SRI_LANES_MAX 65536u /* lanes in use at once */
+#define SRI_CELLS 262144u    /* grant cells in use at once */
 
 #define SRI_RING_SIZE 2097152u
 #define SRI_RING_SHORT 131072u /* as much of it as short laps use */
@@ -48,7 +49,7 @@ enum { SRI_AWAKE, SRI_ASLEEP };
 typedef struct sri_slot {
     alignas(64) _Atomic uint32_t bell; /* futex word; the agent's is rung through its eventfd */
     _Atomic uint32_t mail;             /* a packet waits at the control socket */
-    _Atomic uint32_t barrier;          /* it makes all processors fence before it sleeps: see shm.c */
+    _Atomic uint32_t barrier; /* it makes all processors fence before it sleeps: see shm.c */
     /* What it waits for: written by the member before it sleeps, read by the agent. */
     _Atomic uint32_t wait_kind;
     _Atomic int32_t wait_peer;
@@ -56,7 +57,7 @@ typedef struct sri_slot {
     _Atomic int64_t wait_since;
     _Atomic int32_t rank; /* written by the agent when the slot is given out */
     _Atomic uint32_t generation;
-    alignas(64) _Atomic uint64_t summary; /* bit w: word w of heard may have bits */
+    alignas(64) _Atomic uint64_t summary;                 /* bit w: word w of heard may have bits */
     alignas(64) _Atomic uint64_t heard[SRI_BITMAP_WORDS]; /* bit s: lane from slot s has news */
 } sri_slot;
 static_assert(sizeof(sri_slot) == 128 + 8 * SRI_BITMAP_WORDS, "slots are packed");
@@ -107,8 +108,10 @@ typedef struct sri_segment_header {
     uint64_t magic;
     uint64_t total; /* bytes */
     uint32_t version;
-    int32_t size; /* launched ranks */
-    _Atomic int32_t seated; /* members now */
+    int32_t size;            /* launched ranks */
+    _Atomic int32_t seated;  /* members now */
+    _Atomic uint32_t joined; /* members that have ever told their processors */
+    alignas(64) _Atomic uint64_t cpus[SRI_CPUS_WORDS]; /* of all of them, as sri_cpus */
     alignas(64) _Atomic uint64_t log_count;
     alignas(64) _Atomic uint32_t lanes_top; /* lanes from here on were never used */
     _Atomic uint32_t lanes_freed;           /* about how many below it are free: a hint */
@@ -132,8 +135,8 @@ typedef struct sri_segment {
 /* Makes and seals one. SERRY_ELIMIT or SERRY_ESYS name what the machine refuses. */
 serry_err sri_segment_create(sri_segment *s, int size);
 
-/* Maps one that came by descriptor, which it takes, even on failure. SERRY_EINVAL: not ours, another
- * version, or not sealed. */
+/* Maps one that came by descriptor, which it takes, even on failure. SERRY_EINVAL: not ours,
+ * another version, or not sealed. */
 serry_err sri_segment_open(sri_segment *s, int fd);
 
 void sri_segment_close(sri_segment *s);
@@ -142,7 +145,8 @@ void sri_segment_close(sri_segment *s);
  * memory for it. Called by the sender, whose rank is `rank`. */
 uint32_t sri_segment_take_lane(sri_segment *s, uint32_t from, uint32_t to, int rank);
 
-/* Reserves the whole ring, for long laps. The writer's to call. False: there is no memory for it. */
+/* Reserves the whole ring, for long laps. The writer's to call. False: there is no memory for it.
+ */
 bool sri_segment_widen_lane(sri_segment *s, uint32_t lane);
 
 /* Makes a lane free again. Called by the side that lives on, or by the agent if neither does. */

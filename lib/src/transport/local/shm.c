@@ -1,11 +1,12 @@
 /* transport/local/shm.c: sending and polling over shared-memory lanes, for members and the agent.
  *
  * A sender publishes a record, then looks whether the receiver polls the lane by itself (else it
- * sets the lane's bit in the receiver's map) and whether the receiver sleeps (else no bell). Whoever
- * goes to sleep or stops polling says so first and looks again afterwards, so one of the two sees the
- * other, provided that neither's look overtakes its own store. A fence on both sides sees to that; but
- * a fence for each message is dear, and sleeping is rare, so where the kernel has membarrier(2) the
- * sleeper makes all processors fence that run a process of serry, and senders go without. */
+ * sets the lane's bit in the receiver's map) and whether the receiver sleeps (else no bell).
+ * Whoever goes to sleep or stops polling says so first and looks again afterwards, so one of the
+ * two sees the other, provided that neither's look overtakes its own store. A fence on both sides
+ * sees to that; but a fence for each message is dear, and sleeping is rare, so where the kernel has
+ * membarrier(2) the sleeper makes all processors fence that run a process of serry, and senders go
+ * without. */
 #include "transport/local/shm.h"
 
 #include "base/futex.h"
@@ -17,7 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SHM_BATCH 64u        /* records of one lane in one poll */
+#define SHM_BATCH 64u         /* records of one lane in one poll */
 #define SHM_QUIET_LIMIT 4096u /* polls after which an active lane may give way */
 
 serry_err sri_shm_init(sri_shm *s)
@@ -132,8 +133,7 @@ static inline void shm_announce(sri_shm *s, uint32_t slot, const sri_lane_writer
 bool sri_shm_open_out(sri_shm *s, int peer, uint32_t slot)
 {
     sri_lane_writer *w = &s->peers[slot].out;
-    uint32_t n = sri_segment_take_lane(&s->segment, s->slot, slot,
-                                       s->host.transport.rank);
+    uint32_t n = sri_segment_take_lane(&s->segment, s->slot, slot, s->host.transport.rank);
     if (n == 0)
         return false;
     /* The slot may have been given to somebody else since its rank was looked up; the agent takes
@@ -166,9 +166,10 @@ sri_sent sri_shm_send(sri_transport *t, int peer, const sri_frame *f)
         return peer == SRI_AGENT || atomic_load(&s->segment.slots[slot].rank) == peer ? SRI_LIMIT
                                                                                       : SRI_GONE;
     bool soon = f->flags & SRI_FLAG_SOON;
-    bool fence = !soon
-                 && !(s->fenced
-                      && atomic_load_explicit(&s->segment.slots[slot].barrier, memory_order_relaxed));
+    bool fence =
+        !soon
+        && !(s->fenced
+             && atomic_load_explicit(&s->segment.slots[slot].barrier, memory_order_relaxed));
     if (__builtin_expect(!sri_lane_write(w, f, fence), 0)) {
         /* The most a record can need, pad and all. */
         if (!sri_lane_want_room(w, 2 * SRI_RECORD_MAX + 8) || !sri_lane_write(w, f, true)) {
@@ -194,8 +195,9 @@ sri_sent sri_shm_send(sri_transport *t, int peer, const sri_frame *f)
 static sri_sent shm_send_packet(sri_shm *s, uint32_t slot, const sri_frame *f)
 {
     int socket = s->slot == 0 ? sri_shm_seat_socket(s, slot) : s->socket;
-    sri_packet_head head = { .kind = f->kind, .flags = f->flags, .mark = SRI_PACKET_MARK,
-                             .aux = f->aux };
+    sri_packet_head head = {
+        .kind = f->kind, .flags = f->flags, .mark = SRI_PACKET_MARK, .aux = f->aux
+    };
     uint8_t bytes[SRI_HEAD_MAX + 512];
     if (f->head_len + f->body_len > sizeof bytes)
         return SRI_LIMIT;
@@ -203,7 +205,8 @@ static sri_sent shm_send_packet(sri_shm *s, uint32_t slot, const sri_frame *f)
         memcpy(bytes, f->head, f->head_len);
     if (f->body_len)
         memcpy(bytes + f->head_len, f->body, f->body_len);
-    int code = sri_packet_send(socket, &head, sizeof head, bytes, f->head_len + f->body_len, &f->fd, 1);
+    int code =
+        sri_packet_send(socket, &head, sizeof head, bytes, f->head_len + f->body_len, &f->fd, 1);
     if (sri_packet_refused(code)) {
         s->packet_refused = true;
         return SRI_FULL;
@@ -224,8 +227,8 @@ void sri_shm_open_in(sri_shm *s, uint32_t slot)
     sri_shm_peer *p = &s->peers[slot];
     if (p->in.lane)
         return;
-    uint32_t n = atomic_load_explicit(sri_segment_table(&s->segment, s->slot, slot),
-                                      memory_order_acquire);
+    uint32_t n =
+        atomic_load_explicit(sri_segment_table(&s->segment, s->slot, slot), memory_order_acquire);
     if (n == 0 || n >= SRI_LANES_MAX)
         return;
     /* The lane knows whose it is; the slot may have been taken from its owner already. */
@@ -319,12 +322,18 @@ static inline bool shm_read(sri_shm *s, uint32_t slot, unsigned batch, bool *any
         }
         *any = true;
         if (__builtin_expect(got < 0, 0)) {
-            sri_log(SRI_LOG_ERROR, "what rank %d writes cannot be read; its lane is closed", p->rank);
+            sri_log(SRI_LOG_ERROR, "what rank %d writes cannot be read; its lane is closed",
+                    p->rank);
             sri_shm_drop(s, slot);
             return true;
         }
-        sri_arrival a = { .source = p->rank, .kind = record.kind, .flags = record.flags,
-                          .aux = record.aux, .bytes = record.bytes, .len = record.size, .fd = -1 };
+        sri_arrival a = { .source = p->rank,
+                          .kind = record.kind,
+                          .flags = record.flags,
+                          .aux = record.aux,
+                          .bytes = record.bytes,
+                          .len = record.size,
+                          .fd = -1 };
         bool go_on = s->host.transport.sink.deliver(s->host.transport.sink.ctx, &a);
         if (sri_lane_next(&p->in, &record))
             sri_shm_ring(s, slot, false);
@@ -433,10 +442,17 @@ bool sri_shm_arm(sri_transport *t)
 {
     sri_shm *s = sri_shm_of(t);
     sri_slot *me = &s->segment.slots[s->slot];
+    /* A barrier interrupts all processors. Who looks up now and then, and sleeps again, needs one
+     * for the first sleep alone: whoever has sent since has found the bell as it still is. */
+    bool still = atomic_exchange(&s->still, false) && atomic_load(&me->bell) == SRI_ASLEEP;
     s->armed = true;
-    atomic_exchange(&me->bell, SRI_ASLEEP);
-    SRI_POINT(14);
-    shm_barrier(s);
+    if (still) {
+        atomic_thread_fence(memory_order_seq_cst); /* what it waits for now, before it looks */
+    } else {
+        atomic_exchange(&me->bell, SRI_ASLEEP);
+        SRI_POINT(14);
+        shm_barrier(s);
+    }
     bool news = atomic_load(&me->summary) != 0 || atomic_load(&me->mail) != 0 || s->n_ready != 0
                 || (s->slot != 0 && atomic_load(&s->segment.header->log_count) != s->log_at);
     for (uint32_t i = 0; i < s->n_active && !news; i++) {

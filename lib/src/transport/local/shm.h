@@ -1,4 +1,5 @@
-/* transport/local/shm.h: shared-memory lanes: the parts that a member and the agent have in common. */
+/* transport/local/shm.h: shared-memory lanes: the parts that a member and the agent have in common.
+ */
 #ifndef SRI_LOCAL_SHM_H
 #define SRI_LOCAL_SHM_H
 
@@ -32,17 +33,22 @@ typedef struct sri_shm {
     int lifeline;
     bool has_lifeline;
     bool armed;
-    bool fenced; /* this process takes part in others' barriers: its sends need no fence */
-    bool agent_gone; /* noticed, to be told in the next poll */
+    int cpus;     /* this member may run on, */
+    int cpus_all; /* and all of this node, when so many had joined: */
+    uint32_t joined;
+    _Atomic bool still; /* a sleep has ended, nobody has rung, and the bell still says ASLEEP */
+    bool fenced;        /* this process takes part in others' barriers: its sends need no fence */
+    bool agent_gone;    /* noticed, to be told in the next poll */
     bool agent_told;
-    bool packet_refused; /* a descriptor could not be passed: to be tried again soon, nobody will ring */
+    bool packet_refused; /* a descriptor could not be passed: to be tried again soon, nobody will
+                            ring */
     uint64_t log_at;
-    uint32_t *slot_of; /* by rank */
-    uint32_t ranks;    /* entries of slot_of */
+    uint32_t *slot_of;   /* by rank */
+    uint32_t ranks;      /* entries of slot_of */
     sri_shm_peer *peers; /* by slot */
     uint32_t active[SRI_SHM_ACTIVE];
     uint32_t n_active;
-    uint32_t first; /* where polling starts, so that nobody comes last for ever */
+    uint32_t first;  /* where polling starts, so that nobody comes last for ever */
     uint32_t *ready; /* slots, SRI_SLOTS places */
     uint32_t n_ready;
     uint32_t *blocked;

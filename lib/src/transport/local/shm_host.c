@@ -1,5 +1,5 @@
-/* transport/local/shm_host.c: the agent's side of shared-memory lanes: slots, the table of ranks, the
- * log of fates. */
+/* transport/local/shm_host.c: the agent's side of shared-memory lanes: slots, the table of ranks,
+ * the log of fates. */
 #include "transport/local/shm.h"
 
 #include "base/log.h"
@@ -92,8 +92,10 @@ static serry_err host_welcome(sri_host *h, int rank, sri_welcome *w, int *fds, i
     sri_shm *s = sri_shm_of(&h->transport);
     w->slot = sri_shm_slot_of(s, rank);
     if (!s->peers[w->slot].out.lane && !sri_shm_open_out(s, rank, w->slot))
-        return sri_fail(SERRY_ELIMIT, "no lane from the agent to rank %d can be had: the memory for "
-                                      "shared segments is full", rank);
+        return sri_fail(SERRY_ELIMIT,
+                        "no lane from the agent to rank %d can be had: the memory for "
+                        "shared segments is full",
+                        rank);
     w->lanes = 0;
     fds[0] = s->segment.fd;
     fds[1] = s->bell;
@@ -340,9 +342,11 @@ serry_err sri_host_create_shm(sri_host **h, int size, const sri_sink *sink)
     e = sri_segment_create(&s->segment, size);
     if (e != SERRY_OK)
         goto close_bell;
-    s->host.transport = (sri_transport){ .ops = &agent_ops, .sink = *sink,
+    s->host.transport = (sri_transport){ .ops = &agent_ops,
+                                         .sink = *sink,
                                          .frame_max = SRI_RECORD_BODY_MAX,
-                                         .rank = SRI_AGENT, .size = size };
+                                         .rank = SRI_AGENT,
+                                         .size = size };
     s->host.ops = &host_ops;
     sri_shm_register(s);
     *h = &s->host;

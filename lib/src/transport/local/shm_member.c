@@ -97,6 +97,10 @@ static bool member_poll(sri_transport *t)
         t->sink.fate(t->sink.ctx, SRI_AGENT, SRI_FATE_DIED, 0);
         any = true;
     }
+    if (__builtin_expect(any && atomic_load_explicit(&s->still, memory_order_relaxed), 0)) {
+        atomic_store(&s->still, false);
+        sri_shm_awake(s);
+    }
     return any;
 }
 
@@ -109,7 +113,8 @@ static bool member_agent_lives(const sri_shm *s)
 static void member_sleep(sri_transport *t, sri_ns deadline)
 {
     sri_shm *s = sri_shm_of(t);
-    _Atomic uint32_t *bell = &s->segment.slots[s->slot].bell;
+    sri_slot *me = &s->segment.slots[s->slot];
+    _Atomic uint32_t *bell = &me->bell;
     bool look_after = !s->has_lifeline;
     sri_ns until = deadline;
     if (look_after) {
@@ -118,7 +123,12 @@ static void member_sleep(sri_transport *t, sri_ns deadline)
     }
     if (atomic_load(bell) == SRI_ASLEEP)
         sri_futex_wait(bell, SRI_ASLEEP, until, true);
-    sri_shm_awake(s);
+    if (atomic_load(bell) == SRI_ASLEEP) {
+        atomic_store(&s->still, true);
+        atomic_store(&me->wait_kind, SRI_WAIT_NONE); /* it is awake, whatever its bell says */
+    } else {
+        sri_shm_awake(s);
+    }
     if (look_after && !member_agent_lives(s))
         s->agent_gone = true;
 }
@@ -142,9 +152,36 @@ static bool member_present(sri_transport *t, int peer)
            || (state != SRI_RANK_NONE && atomic_load(&s->segment.header->log_count) != s->log_at);
 }
 
+/* Those of members that have left are still counted: it need not be exact. */
+static void member_count_cpus(sri_shm *s)
+{
+    sri_segment_header *h = s->segment.header;
+    sri_cpus all;
+    s->joined = atomic_load_explicit(&h->joined, memory_order_acquire);
+    for (int i = 0; i < SRI_CPUS_WORDS; i++)
+        all.words[i] = atomic_load_explicit(&h->cpus[i], memory_order_relaxed);
+    s->cpus_all = sri_cpus_count(&all);
+}
+
+static void member_tell_cpus(sri_shm *s)
+{
+    sri_segment_header *h = s->segment.header;
+    sri_cpus own = sri_cpus_own();
+    s->cpus = sri_cpus_count(&own);
+    for (int i = 0; i < SRI_CPUS_WORDS; i++)
+        if (own.words[i] & ~atomic_load_explicit(&h->cpus[i], memory_order_relaxed))
+            atomic_fetch_or(&h->cpus[i], own.words[i]);
+    atomic_fetch_add(&h->joined, 1);
+}
+
 static int member_members(sri_transport *t)
 {
-    return atomic_load_explicit(&sri_shm_of(t)->segment.header->seated, memory_order_relaxed);
+    sri_shm *s = sri_shm_of(t);
+    sri_segment_header *h = s->segment.header;
+    if (__builtin_expect(atomic_load_explicit(&h->joined, memory_order_acquire) != s->joined, 0))
+        member_count_cpus(s);
+    return sri_cpus_share(atomic_load_explicit(&h->seated, memory_order_relaxed), s->cpus,
+                          s->cpus_all);
 }
 
 static sri_atomic_u64 *member_cell(sri_transport *t, uint32_t number)
@@ -220,16 +257,20 @@ serry_err sri_shm_open(sri_transport **t, int socket, const int *fds, int n, con
     /* A launched rank hears of everybody; a started process only of what happens from now on. */
     s->log_at = w->parent < 0 ? 0 : atomic_load(&s->segment.header->log_count);
     s->slot = w->slot;
-    s->host.transport = (sri_transport){ .ops = &member_ops, .sink = *sink,
+    s->host.transport = (sri_transport){ .ops = &member_ops,
+                                         .sink = *sink,
                                          .frame_max = SRI_RECORD_BODY_MAX,
-                                         .rank = w->rank, .size = w->size };
+                                         .rank = w->rank,
+                                         .size = w->size };
     /* What is needed to the very end is made now, when it can still be refused. */
     if (!sri_shm_open_out(s, SRI_AGENT, 0)) {
-        e = sri_fail(SERRY_ELIMIT, "no lane to the agent can be had: the memory for shared segments "
-                                   "is full");
+        e = sri_fail(SERRY_ELIMIT,
+                     "no lane to the agent can be had: the memory for shared segments "
+                     "is full");
         goto close_segment;
     }
     close(fds[0]);
+    member_tell_cpus(s);
     sri_shm_register(s);
     s->socket = socket;
     s->bell = fds[1];

@@ -58,8 +58,9 @@ static socket_member *socket_of(sri_transport *t)
 
 sri_sent sri_socket_packet(int fd, const sri_frame *f)
 {
-    sri_packet_head head = { .kind = f->kind, .flags = f->flags, .mark = SRI_PACKET_MARK,
-                             .aux = f->aux };
+    sri_packet_head head = {
+        .kind = f->kind, .flags = f->flags, .mark = SRI_PACKET_MARK, .aux = f->aux
+    };
     uint8_t front[sizeof head + SRI_HEAD_MAX];
     memcpy(front, &head, sizeof head);
     if (f->head_len)
@@ -348,16 +349,16 @@ static void socket_wake(sri_transport *t)
     (void)ignored;
 }
 
-/* As far as the agent has told. A frame to a started process not heard of yet goes all the same: the
- * agent refuses the lane if there is no such rank. */
+/* As far as the agent has told. A frame to a started process not heard of yet goes all the same:
+ * the agent refuses the lane if there is no such rank. */
 static bool socket_present(sri_transport *t, int peer)
 {
     socket_member *s = socket_of(t);
     if (peer == SRI_AGENT)
         return !s->agent_gone;
     socket_peer *p = socket_peer_of(s, peer);
-    return p && (peer < s->transport.size || p->known) && p->state != PEER_GONE && p->state != PEER_LOST
-           && !p->left;
+    return p && (peer < s->transport.size || p->known) && p->state != PEER_GONE
+           && p->state != PEER_LOST && !p->left;
 }
 
 static int socket_members(sri_transport *t)
@@ -439,9 +440,11 @@ serry_err sri_socket_open(sri_transport **t, int socket, const int *fds, int n,
     }
     if (s->lifeline >= 0)
         sri_lifeline_arm(&s->lifeline, &s->has_lifeline);
-    s->transport = (sri_transport){ .ops = &socket_ops, .sink = *sink,
+    s->transport = (sri_transport){ .ops = &socket_ops,
+                                    .sink = *sink,
                                     .frame_max = SRI_SOCKET_FRAME_MAX,
-                                    .rank = w->rank, .size = w->size };
+                                    .rank = w->rank,
+                                    .size = w->size };
     *t = &s->transport;
     return SERRY_OK;
 

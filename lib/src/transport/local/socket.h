@@ -1,5 +1,5 @@
-/* transport/local/socket.h: socket lanes: one packet socket for each pair of members that talk, made
- * by the agent and passed to both on first use; the control socket is the lane to the agent. A
+/* transport/local/socket.h: socket lanes: one packet socket for each pair of members that talk,
+ * made by the agent and passed to both on first use; the control socket is the lane to the agent. A
  * packet is a frame, whole or not there. The number of lanes is limited by descriptors: each member
  * needs one for every member it talks to. */
 #ifndef SRI_LOCAL_SOCKET_H

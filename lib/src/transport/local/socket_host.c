@@ -25,9 +25,9 @@ typedef struct socket_late {
 typedef struct socket_seat {
     int socket; /* borrowed; -1: nobody */
     bool gone;
-    bool far;      /* a started process of another node, which has no socket here */
-    bool welcomed; /* before that, its socket is for the welcome alone */
-    bool watched;  /* for room */
+    bool far;          /* a started process of another node, which has no socket here */
+    bool welcomed;     /* before that, its socket is for the welcome alone */
+    bool watched;      /* for room */
     socket_late *late; /* in order */
     uint32_t n_late;
     uint32_t late_cap;
@@ -160,8 +160,9 @@ static bool host_send_late(socket_host *s, socket_seat *seat)
     uint32_t i = 0;
     for (; seat->welcomed && i < seat->n_late; i++) {
         socket_late *l = &seat->late[i];
-        sri_frame f = { .kind = l->kind, .aux = l->aux, .head = l->bytes, .head_len = l->len,
-                        .fd = l->fd };
+        sri_frame f = {
+            .kind = l->kind, .aux = l->aux, .head = l->bytes, .head_len = l->len, .fd = l->fd
+        };
         if (sri_socket_packet(seat->socket, &f) == SRI_FULL)
             break;
         sri_close(&l->fd);
@@ -176,7 +177,8 @@ static bool host_send_late(socket_host *s, socket_seat *seat)
     return i > 0;
 }
 
-/* Sends a packet of at most 8 bytes, now or when there is room: SRI_SENT; or SRI_GONE, SRI_LIMIT. */
+/* Sends a packet of at most 8 bytes, now or when there is room: SRI_SENT; or SRI_GONE, SRI_LIMIT.
+ */
 static sri_sent host_post(socket_host *s, int rank, const sri_frame *f)
 {
     socket_seat *seat = host_seat_of(s, rank);
@@ -208,8 +210,11 @@ static void host_drop_late(socket_host *s, socket_seat *seat)
 static sri_sent host_give_lane(socket_host *s, int to, int peer, int fd, sri_sent sent)
 {
     sri_socket_lane lane = { (int32_t)sent };
-    sri_frame f = { .kind = SRI_KIND_LANE, .aux = (uint32_t)peer, .head = &lane,
-                    .head_len = sizeof lane, .fd = fd };
+    sri_frame f = { .kind = SRI_KIND_LANE,
+                    .aux = (uint32_t)peer,
+                    .head = &lane,
+                    .head_len = sizeof lane,
+                    .fd = fd };
     return host_post(s, to, &f);
 }
 
@@ -343,8 +348,11 @@ static void host_tell(sri_host *h, int rank, sri_fate fate, int code)
 {
     socket_host *s = host_of(h);
     sri_socket_event event = { (int32_t)fate, code };
-    sri_frame f = { .kind = SRI_KIND_EVENT, .aux = (uint32_t)rank, .head = &event,
-                    .head_len = sizeof event, .fd = -1 };
+    sri_frame f = { .kind = SRI_KIND_EVENT,
+                    .aux = (uint32_t)rank,
+                    .head = &event,
+                    .head_len = sizeof event,
+                    .fd = -1 };
     if (rank >= 0 && (uint32_t)rank < s->ranks)
         s->seats[rank].gone = true;
     for (uint32_t r = 0; r < s->ranks; r++) {
@@ -498,9 +506,11 @@ serry_err sri_host_create_socket(sri_host **h, int size, const sri_sink *sink)
         free(s);
         return sri_fail_errno("epoll_create1");
     }
-    s->host.transport = (sri_transport){ .ops = &agent_ops, .sink = *sink,
+    s->host.transport = (sri_transport){ .ops = &agent_ops,
+                                         .sink = *sink,
                                          .frame_max = SRI_SOCKET_FRAME_MAX,
-                                         .rank = SRI_AGENT, .size = size };
+                                         .rank = SRI_AGENT,
+                                         .size = size };
     s->host.ops = &host_ops;
     s->host.by_socket = true;
     *h = &s->host;

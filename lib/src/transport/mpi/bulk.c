@@ -1,10 +1,10 @@
-/* transport/mpi/bulk.c: long bodies go from one caller's memory into the other's by MPI itself, on a
- * communicator of their own. The tag comes from the token, so that transfers under way at the same
- * time do not meet; the pieces of one, where it is longer than MPI counts, go one after the other
- * under the same tag.
+/* transport/mpi/bulk.c: long bodies go from one caller's memory into the other's by MPI itself, on
+ * a communicator of their own. The tag comes from the token, so that transfers under way at the
+ * same time do not meet; the pieces of one, where it is longer than MPI counts, go one after the
+ * other under the same tag.
  *
- * The memory is MPI's until its request is complete. Where the other end has died that may be never:
- * then it is told as ended and the request is left alone, for there is nobody left who could
+ * The memory is MPI's until its request is complete. Where the other end has died that may be
+ * never: then it is told as ended and the request is left alone, for there is nobody left who could
  * bring bytes, or ask for them.
  */
 #include "transport/mpi/private.h"
@@ -14,7 +14,7 @@
 #define BULK_PIECE ((size_t)1 << 30)
 #define BULK_TESTS 8 /* transfers looked at in one poll */
 /* So long nobody pauses for a transfer that was begun: as if it went at 100 MB/s. */
-#define BULK_BUSY(len) (SRI_MS(2) + (sri_ns)(len) * 10)
+#define BULK_BUSY(len) (SRI_MS(2) + (sri_ns)(len)*10)
 
 struct far_bulk {
     far_bulk *next;
@@ -34,10 +34,10 @@ static bool bulk_piece(far_transport *m, far_bulk *b)
 {
     size_t n = b->len - b->begun < BULK_PIECE ? b->len - b->begun : BULK_PIECE;
     int tag = far_index(b->token, m->tag_max);
-    int e = b->sending ? MPI_Isend(b->bytes + b->begun, (int)n, MPI_BYTE, b->peer, tag, m->bulk,
-                                   &b->request)
-                       : MPI_Irecv(b->bytes + b->begun, (int)n, MPI_BYTE, b->peer, tag, m->bulk,
-                                   &b->request);
+    int e =
+        b->sending
+            ? MPI_Isend(b->bytes + b->begun, (int)n, MPI_BYTE, b->peer, tag, m->bulk, &b->request)
+            : MPI_Irecv(b->bytes + b->begun, (int)n, MPI_BYTE, b->peer, tag, m->bulk, &b->request);
     if (e != MPI_SUCCESS)
         return false;
     b->begun += n;

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,7 +49,7 @@ static int plugin_check(int error, const char *call, sri_mpi_text *why)
     return plugin_fail(why, "%s failed: %.200s", call, text);
 }
 
-#define PLUGIN_TRY(call, name, why)                                                               \
+#define PLUGIN_TRY(call, name, why)                                                                \
     do {                                                                                           \
         if (plugin_check(call, name, why) != 0)                                                    \
             return -1;                                                                             \
@@ -72,10 +73,11 @@ static int plugin_check_level(int level, const char *how, sri_mpi_text *why)
 {
     if (level >= MPI_THREAD_SERIALIZED)
         return 0;
-    return plugin_fail(why,
-                       "%s %s %s: serry needs MPI_THREAD_SERIALIZED, since several threads may call "
-                       "it, one at a time; ask MPI_Init_thread for that",
-                       PLUGIN_MPI, how, plugin_level(level));
+    return plugin_fail(
+        why,
+        "%s %s %s: serry needs MPI_THREAD_SERIALIZED, since several threads may call "
+        "it, one at a time; ask MPI_Init_thread for that",
+        PLUGIN_MPI, how, plugin_level(level));
 }
 
 /* MPI is about to be finalized by the program: MPI calls this first of all. */
@@ -96,9 +98,9 @@ static int plugin_take(MPI_Comm comm, sri_mpi_text *why)
                why);
     MPI_Comm_rank(plugin.all, &plugin.rank);
     MPI_Comm_size(plugin.all, &plugin.size);
-    PLUGIN_TRY(MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, plugin_finalizing, &plugin.keyval,
-                                      NULL),
-               "MPI_Comm_create_keyval", why);
+    PLUGIN_TRY(
+        MPI_Comm_create_keyval(MPI_COMM_NULL_COPY_FN, plugin_finalizing, &plugin.keyval, NULL),
+        "MPI_Comm_create_keyval", why);
     PLUGIN_TRY(MPI_Comm_set_attr(MPI_COMM_SELF, plugin.keyval, NULL), "MPI_Comm_set_attr", why);
     return 0;
 }
@@ -130,9 +132,15 @@ static int plugin_start(sri_mpi_text *why)
             return -1;
         return plugin_take(MPI_COMM_WORLD, why);
     }
+    static char
+        buffer[BUFSIZ]; /* setvbuf finds none by itself once it has been told to have none */
+    bool lines = __flbf(stdout);
     if (MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &level) != MPI_SUCCESS)
         return plugin_fail(why, "MPI_Init_thread of %s failed", PLUGIN_MPI);
     plugin.started = true;
+    /* MPICH takes the buffer away: lines would come in pieces, between those of other processes. */
+    if (lines && !__flbf(stdout))
+        setvbuf(stdout, buffer, _IOLBF, sizeof buffer);
     if (plugin_check_level(level, "gives no more than", why) != 0)
         return -1;
     return plugin_take(MPI_COMM_WORLD, why);
@@ -309,6 +317,11 @@ static int plugin_open_links(sri_transport **t, const int *node_of, int n, int n
 
 /* ---- the end ---- */
 
+static void plugin_part(sri_transport *t)
+{
+    far_part((far_transport *)t);
+}
+
 static void plugin_end(bool orderly)
 {
     int finalized = 0;
@@ -355,6 +368,7 @@ const sri_mpi_plugin plugin_table = {
     .barrier = plugin_barrier,
     .open = plugin_open_ranks,
     .open_links = plugin_open_links,
+    .part = plugin_part,
     .end = plugin_end,
     .abort = plugin_abort,
 };
