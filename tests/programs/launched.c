@@ -56,6 +56,19 @@ static void unread(int rank)
     }
 }
 
+/* Not before all have come out of the barrier: a death ends it for those who are still in it. */
+static void die_behind_all(int rank, int who)
+{
+    if (rank != who) {
+        SERRY_CHECK(serry_send(who, 1, NULL, 0));
+        return;
+    }
+    for (int other = 0; other < serry_size(); other++)
+        if (other != who)
+            SERRY_CHECK(serry_recv(other, 1, NULL, 0, NULL, SERRY_FOREVER));
+    kill(getpid(), SIGKILL);
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "fine";
@@ -85,8 +98,8 @@ int main(int argc, char **argv)
     SERRY_CHECK(serry_world_barrier());
     if (strcmp(what, "forget") == 0)
         return 0;
-    if (rank == who && strcmp(what, "kill") == 0)
-        kill(getpid(), SIGKILL);
+    if (strcmp(what, "kill") == 0)
+        die_behind_all(rank, who);
     if (rank == who && strcmp(what, "abort") == 0)
         serry_abort(5);
     if (rank == who && strcmp(what, "leave") == 0)

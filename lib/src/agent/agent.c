@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #define AGENT_EVENTS 64
-#define AGENT_SPINS 10 /* idle polls before the first yield, */
-#define AGENT_SPINS_ANSWERED                                                                       \
-    50 /* and when all who asked have been answered: they may ask again                            \
-        */
+/* Idle polls before the first yield; and when all who asked have been answered: they may ask again
+ * at once. */
+#define AGENT_SPINS 10
+#define AGENT_SPINS_ANSWERED 50
 #define AGENT_YIELD SRI_US(200)
 #define AGENT_YIELD_LEAST SRI_US(5)
 #define AGENT_LOOK_EVERY 256 /* rounds of polling between two looks at descriptors */

@@ -8,19 +8,19 @@
 #include <signal.h>
 #include <stdio.h>
 
-#define FAR_PAUSE_LEAST                                                                            \
-    SRI_US(50)                   /* links without a descriptor are looked at so often: at first, */
-#define FAR_PAUSE_MOST SRI_MS(1) /* and after long silence */
-#define FAR_LINGER SRI_MS(1000)  /* after the end of the world, for those who are still at it */
-#define FAR_RANKS (1 << 20)      /* beyond that no number is believed */
+/* Links without a descriptor are looked at so often: at first, and after long silence. */
+#define FAR_PAUSE_LEAST SRI_US(50)
+#define FAR_PAUSE_MOST SRI_MS(1)
+#define FAR_LINGER SRI_MS(1000) /* after the end of the world, for those who are still at it */
+#define FAR_RANKS (1 << 20)     /* beyond that no number is believed */
 
 /* ---- sending ---- */
 
 void far_send(sri_agent *a, int node, const sri_link_frame *f)
 {
+    /* If there is no memory, the link ends: see far_lost. */
     if (!a->far_nodes[node].ended)
-        a->links->ops->send(a->links, node,
-                            f); /* if there is no memory, the link ends: see far_lost */
+        a->links->ops->send(a->links, node, f);
 }
 
 void far_send_all(sri_agent *a, const sri_link_frame *f)
