@@ -220,7 +220,9 @@ SERRY_RANKS_TEST(Message, ABlockedReceiveUsesNoProcessor, .ranks({ 2 }))
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
         double used = static_cast<double>(after.tv_sec - before.tv_sec)
                       + static_cast<double>(after.tv_nsec - before.tv_nsec) * 1e-9;
-        EXPECT_LT(used, patience(0.01));
+        /* Ranks reached by MPI are looked for after pauses; all others ring. */
+        bool looks = serry_nodes() > 1 && !getenv("SERRY_NP");
+        EXPECT_LT(used, patience(looks ? 0.03 : 0.01));
     }
     ASSERT_EQ(serry_world_barrier(), SERRY_OK);
 }

@@ -307,7 +307,9 @@ void run_started(serry_process_fn fn, bool daemon = false)
     EXPECT_EQ(code, 0);
 }
 
-SERRY_RANKS_TEST(PoolWorkers, ServeNoOtherProcessThanTheirOwner, .ranks({ 1 }).directly())
+/* In a world of its own: the started process is a fork, and has the parent's variables. */
+SERRY_RANKS_TEST(PoolWorkers, ServeNoOtherProcessThanTheirOwner,
+                 .ranks({ 1 }).directly().in_own_world())
 {
     shared_pool = make_pool();
     run_started(use_the_parents);
