@@ -3,10 +3,13 @@
 #include "conformance/seam.h"
 
 #include <atomic>
+#include <climits>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <mutex>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <thread>
 #include <unistd.h>
 
@@ -88,6 +91,60 @@ SERRY_RANKS_TEST(TransportWake, ASendAndASleepAtTheSameMomentSeeEachOther, .rank
         }
     }
     munmap(go, 4096);
+}
+
+/* Adds to the word, and wakes those who sleep at it. */
+void step_and_wake(uint64_t *word)
+{
+    __atomic_fetch_add(word, 1, __ATOMIC_SEQ_CST);
+    void *low = reinterpret_cast<char *>(word) + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0);
+    syscall(SYS_futex, low, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+}
+
+/* Beside a word: by a frame, and by whoever changes the word. */
+SERRY_RANKS_TEST(TransportWake, ASleeperBesideAWordIsWokenByEither, .ranks({ 2 }).on(shm))
+{
+    Seam seam;
+    if (!seam.t->beside)
+        GTEST_SKIP() << "this kernel lets nobody sleep at two words";
+    auto *words = reinterpret_cast<uint64_t *>(shared_word(rank_dir() + "/words"));
+    auto read = [&](int i) { return __atomic_load_n(&words[i], __ATOMIC_SEQ_CST); };
+    std::mt19937 random((unsigned)serry_rank());
+    int slept = 0;
+    for (uint64_t round = 1, steps = 0; round <= 6000; round++) {
+        bool frame = round % 3 == 0;
+        if (serry_rank() == 0) {
+            falter(random, 2000);
+            if (frame)
+                ASSERT_EQ(seam.send(1, round), SRI_SENT);
+            else
+                step_and_wake(&words[0]);
+            for (int spins = 0; read(8) < round; spins++) {
+                if (spins > 1000)
+                    sched_yield();
+            }
+            continue;
+        }
+        auto come = [&] { return frame ? !seam.from[0].empty() : read(0) != steps; };
+        while (!come()) {
+            sri_ns deadline = sri_now() + (sri_ns)(patience(10) * 1e9);
+            seam.poll();
+            falter(random, 1000);
+            if (come() || !seam.t->ops->arm(seam.t))
+                continue;
+            slept++;
+            seam.t->ops->sleep_beside(seam.t, deadline, &words[0], (uint32_t)steps);
+            ASSERT_LT(sri_now(), deadline) << "round " << round << ": nobody woke it";
+        }
+        if (frame)
+            ASSERT_EQ(seam.receive(0).aux, round);
+        else
+            ASSERT_EQ(read(0), ++steps);
+        __atomic_store_n(&words[8], round, __ATOMIC_SEQ_CST);
+    }
+    if (serry_rank() == 1)
+        EXPECT_GT(slept, 100) << "hardly ever slept: nothing was tested";
+    munmap(words, 4096);
 }
 
 SERRY_RANKS_TEST(TransportWake, ASleeperIsWokenByAnyOfMany, .ranks({ 3, 7 }))

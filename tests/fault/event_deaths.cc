@@ -3,6 +3,8 @@
 #include "fault/fault.h"
 #include "patterns/sync_test.h"
 
+#include <thread>
+
 using namespace serry_test;
 
 namespace {
@@ -99,21 +101,69 @@ int dies_at_a_point(const void *arg, size_t)
     return 0;
 }
 
+/* Steps on the word, or messages; behind which of them it is set, if that is known. */
+struct Place {
+    int point;
+    enum { Set, Clear, ByCount } then;
+};
+
+std::vector<Place> places()
+{
+    const char *lanes = getenv("SERRY_LANES");
+    if (lanes && strcmp(lanes, "socket") == 0)
+        return { { 50, Place::Clear },
+                 { 51, Place::Clear },
+                 { 52, Place::ByCount },
+                 { 53, Place::ByCount } };
+    return { { 54, Place::Clear }, { 55, Place::Set },   { 56, Place::Set },
+             { 57, Place::Clear }, { 58, Place::Clear }, { 59, Place::Set } };
+}
+
 SERRY_RANKS_TEST(EventDeath, AtEachPointLeavesItWhole, .ranks({ 1 }).timeout(60))
 {
-    for (int point = 50; point <= 53; point++) {
+    for (Place place : places()) {
         for (int count : { 1, 2, 3, 16 }) {
-            Job job = { make(), {}, point, count };
-            EXPECT_EQ(join(start(dies_at_a_point, job)), -SIGKILL) << point << ":" << count;
+            Job job = { make(), {}, place.point, count };
+            EXPECT_EQ(join(start(dies_at_a_point, job)), -SIGKILL) << place.point << ":" << count;
             /* Killed before or behind the set (odd counts) or the clear (even ones). */
-            if (point >= 52)
-                EXPECT_EQ(serry_event_is_set(job.e), (point == 53) == (count % 2 == 1))
-                    << point << ":" << count;
+            bool set = place.then == Place::ByCount ? (place.point == 53) == (count % 2 == 1)
+                                                    : place.then == Place::Set;
+            EXPECT_EQ(serry_event_is_set(job.e), set) << place.point << ":" << count;
             EXPECT_TRUE(has(described(job.e.id), "set") || has(described(job.e.id), "nobody"));
+            EXPECT_EQ(serry_event_clear(job.e), SERRY_OK);
             serry_process p = start(waits, job);
             EXPECT_EQ(serry_event_set(job.e), SERRY_OK);
             EXPECT_TRUE(serry_event_is_set(job.e));
             EXPECT_EQ(join(p), 0);
+            EXPECT_EQ(serry_event_destroy(job.e), SERRY_OK);
+        }
+    }
+}
+
+int waits_with_a_thread(const void *arg, size_t len)
+{
+    std::thread([] {}).join(); /* a process with threads asks the home */
+    return waits(arg, len);
+}
+
+/* It has set the event by a step, and wakes nobody: neither those asleep at the word, nor those
+ * who have asked the home. */
+SERRY_RANKS_TEST(EventDeath, BetweenTheStepAndTheWakingLeavesNobodyAsleep,
+                 .ranks({ 1 }).timeout(60))
+{
+    for (int i = 0; i < rounds(10); i++) {
+        for (Place place : places()) {
+            Job job = { make(), {}, place.point, 1 };
+            if (place.then != Place::Set)
+                continue;
+            std::vector<serry_process> all;
+            for (int k = 0; k < 3; k++) {
+                all.push_back(start(waits, job));
+                all.push_back(start(waits_with_a_thread, job));
+            }
+            ASSERT_TRUE(come_to_wait(job.e.id, 6)) << described(job.e.id);
+            EXPECT_EQ(join(start(dies_at_a_point, job)), -SIGKILL);
+            join_all(all);
             EXPECT_EQ(serry_event_destroy(job.e), SERRY_OK);
         }
     }

@@ -47,6 +47,16 @@ uint64_t event_read(const sri_atomic_u64 *word)
     return event_step_read(word);
 }
 
+bool event_set(sri_atomic_u64 *word, uint64_t id, uint64_t *was)
+{
+    return event_step_set(word, id, was);
+}
+
+bool event_clear(sri_atomic_u64 *word, uint64_t id)
+{
+    return event_step_clear(word, id);
+}
+
 bool condition_nobody(const sri_atomic_u64 *word, uint64_t id)
 {
     return condition_step_nobody(word, id);

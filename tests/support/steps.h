@@ -23,6 +23,8 @@ bool semaphore_take(sri_atomic_u64 *cell, uint64_t id);
 bool semaphore_give(sri_atomic_u64 *cell, uint64_t id, bool *waited);
 
 uint64_t event_read(const sri_atomic_u64 *word);
+bool event_set(sri_atomic_u64 *word, uint64_t id, uint64_t *was);
+bool event_clear(sri_atomic_u64 *word, uint64_t id);
 
 bool condition_nobody(const sri_atomic_u64 *word, uint64_t id);
 

@@ -163,6 +163,9 @@ sri_atomic_u64 *sri_home_cell(sri_object *o, int rank, int which, uint32_t *numb
  * kept there should carry sri_handle_tag of the object's id, and the home's last value none. */
 sri_atomic_u64 *sri_home_word(sri_object *o, uint32_t *number);
 
+/* Is this member asleep at the object's word (core/wait.h, sri_wait_watch)? *since when. */
+bool sri_home_watched(sri_object *o, int rank, sri_ns *since);
+
 /* Is this rank a member of the home's own node? Only those may be told of .word: to the others it
  * is as if there were none, and the home takes their steps on it by itself. */
 bool sri_home_near(sri_object *o, int rank);

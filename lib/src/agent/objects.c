@@ -134,6 +134,15 @@ sri_atomic_u64 *sri_home_word(sri_object *o, uint32_t *number)
     return t->ops->cell(t, x->word);
 }
 
+bool sri_home_watched(sri_object *o, int rank, sri_ns *since)
+{
+    sri_host *h = o->agent->host;
+    sri_waiting w = { 0 };
+    h->ops->waiting(h, rank, &w);
+    *since = w.since;
+    return w.kind == SRI_WAIT_WORD && w.object == o->id;
+}
+
 bool sri_home_near(sri_object *o, int rank)
 {
     const sri_places *p = &o->agent->options.places;

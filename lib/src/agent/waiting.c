@@ -44,6 +44,7 @@ void sri_agent_waiting(sri_agent *a, int rank, char *text, size_t cap)
         snprintf(what, sizeof what, "several things");
         break;
     case SRI_WAIT_OBJECT:
+    case SRI_WAIT_WORD:
         waiting_for_object(a, w.object, what, sizeof what);
         break;
     case SRI_WAIT_COLLECTIVE:

@@ -15,15 +15,18 @@
 #include <stdatomic.h>
 #include <sys/single_threaded.h>
 
-#define WAIT_SPINS 2           /* polls before the first yield, */
-#define WAIT_SPINS_ALONE 200   /* and if everybody can have a processor of its own */
-#define WAIT_SPINS_ANSWER 60   /* and for an answer, if the agent seems to have one of its own */
-#define WAIT_DOUBT 63u         /* answers not spun for, at most, before it is tried again */
-#define WAIT_RANKS_ALONE 256   /* beyond that nobody asks how many processors there are */
-#define WAIT_YIELD SRI_US(200) /* then yields, for so long */
-#define WAIT_LOOK                                                                                  \
-    64u                      /* busy rounds between two looks at the clock, waits between two at   \
-                              * how many members there are */
+#define WAIT_SPINS 2         /* polls before the first yield, */
+#define WAIT_SPINS_ALONE 200 /* and if everybody can have a processor of its own */
+#define WAIT_SPINS_ANSWER 60 /* and for an answer, if the agent seems to have one of its own */
+#define WAIT_DOUBT 63u       /* answers not spun for, at most, before it is tried again */
+#define WAIT_RANKS_ALONE 256 /* beyond that nobody asks how many processors there are */
+/* Then yields, for so long, */
+#define WAIT_YIELD SRI_US(200)
+/* and for members where they take turns: the next may come late, and a waking takes longer. */
+#define WAIT_YIELD_CROWD SRI_US(500)
+
+#define WAIT_CLOCK 64u       /* busy rounds between two looks at the clock */
+#define WAIT_COUNT 64u       /* waits between two looks at how many members there are */
 #define WAIT_NOWAIT_ROUNDS 3 /* of progress, for a deadline of 0 */
 
 static struct {
@@ -49,6 +52,8 @@ typedef struct wait_for {
     const bool *done;
     bool (*ready)(void *ctx);
     void *ctx;
+    const sri_atomic_u64 *word; /* NULL, or where it shows: its low half is not `low` any more */
+    uint32_t low;
     bool answer; /* of the agent */
 } wait_for;
 
@@ -143,7 +148,7 @@ static inline void wait_let_in(bool yield)
 
 /* The poller sleeps at the doorbell. What it publishes decides which departures wake it, so it
  * speaks for the threads aside as well. False: it has not slept, there is news already. */
-static bool wait_sleep(sri_ns deadline, const sri_waiting *why, sri_ns since)
+static bool wait_sleep(const wait_for *what, sri_ns deadline, const sri_waiting *why, sri_ns since)
 {
     static const sri_waiting for_all = { .kind = SRI_WAIT_REQUEST, .peer = SERRY_ANY };
     sri_transport *t = sri_world.transport;
@@ -158,7 +163,10 @@ static bool wait_sleep(sri_ns deadline, const sri_waiting *why, sri_ns since)
     if (quiet) {
         waiting.poller_asleep = true;
         sri_unlock();
-        t->ops->sleep(t, deadline);
+        if (what->word)
+            t->ops->sleep_beside(t, deadline, what->word, what->low);
+        else
+            t->ops->sleep(t, deadline);
         sri_lock();
         waiting.poller_asleep = false;
     }
@@ -175,7 +183,7 @@ static bool wait_alone(const sri_waiting *why)
 {
     sri_transport *t = sri_world.transport;
     bool agent = !why || why->kind == SRI_WAIT_OBJECT;
-    if (waiting.asked++ % WAIT_LOOK == 0)
+    if (waiting.asked++ % WAIT_COUNT == 0)
         waiting.members = t->ops->members(t);
     return waiting.members + agent <= waiting.processors;
 }
@@ -184,9 +192,11 @@ static bool wait_alone(const sri_waiting *why)
  * One that shares this processor, or keeps whoever asks waiting, is spun for in vain: after that
  * the next answers are not, twice as many each time, and a quarter as many after each that comes at
  * once. */
-static unsigned wait_spins(const wait_for *w, const sri_waiting *why)
+static unsigned wait_spins(const wait_for *w, const sri_waiting *why, sri_ns *yields)
 {
-    if (wait_alone(why))
+    bool alone = wait_alone(why);
+    *yields = alone || w->answer ? WAIT_YIELD : WAIT_YIELD_CROWD;
+    if (alone)
         return WAIT_SPINS_ALONE;
     return w->answer && waiting.doubted == waiting.doubt ? WAIT_SPINS_ANSWER : WAIT_SPINS;
 }
@@ -210,7 +220,7 @@ static void wait_learn(bool at_once)
 static serry_err wait_poll(const wait_for *w, sri_ns deadline, const sri_waiting *why)
 {
     unsigned spins = 0, most = 0, busy = 0;
-    sri_ns since = 0, quiet = 0;
+    sri_ns since = 0, quiet = 0, yields = WAIT_YIELD;
     bool slept = false;
     for (;;) {
         bool moved = sri_progress();
@@ -223,13 +233,13 @@ static serry_err wait_poll(const wait_for *w, sri_ns deadline, const sri_waiting
             slept = false;
             spins = 0;
             quiet = 0;
-            if (deadline != SRI_NEVER && ++busy % WAIT_LOOK == 0 && sri_now() >= deadline)
+            if (deadline != SRI_NEVER && ++busy % WAIT_CLOCK == 0 && sri_now() >= deadline)
                 return SERRY_ETIMEDOUT;
             wait_let_in(false);
             continue;
         }
         if (spins == WAIT_SPINS && most == 0)
-            most = wait_spins(w, why);
+            most = wait_spins(w, why, &yields);
         if (!slept && (spins < WAIT_SPINS || spins < most)) {
             spins++;
             wait_let_in(false);
@@ -245,11 +255,11 @@ static serry_err wait_poll(const wait_for *w, sri_ns deadline, const sri_waiting
         }
         if (quiet == 0)
             quiet = now;
-        if (!slept && now - quiet < WAIT_YIELD) {
+        if (!slept && now - quiet < yields) {
             wait_let_in(true);
             continue;
         }
-        slept = wait_sleep(deadline, why, since);
+        slept = wait_sleep(w, deadline, why, since);
         spins = 0;
         quiet = 0;
         if (wait_over(w))
@@ -327,6 +337,20 @@ serry_err sri_wait_until(bool (*ready)(void *ctx), void *ctx, sri_ns deadline,
                          const sri_waiting *why)
 {
     wait_for w = { .ready = ready, .ctx = ctx };
+    if (wait_over(&w))
+        return SERRY_OK;
+    return deadline == 0 ? wait_now(&w) : wait_slow(&w, deadline, why);
+}
+
+bool sri_wait_can_watch(void)
+{
+    return __libc_single_threaded && sri_world.transport->beside;
+}
+
+serry_err sri_wait_watch(const sri_atomic_u64 *word, uint32_t low, bool (*ready)(void *ctx),
+                         void *ctx, sri_ns deadline, const sri_waiting *why)
+{
+    wait_for w = { .ready = ready, .ctx = ctx, .word = word, .low = low };
     if (wait_over(&w))
         return SERRY_OK;
     return deadline == 0 ? wait_now(&w) : wait_slow(&w, deadline, why);

@@ -1,4 +1,4 @@
-/* core/wait.h: waiting. A few spins, then yields for up to 200 us, then sleep, again and again
+/* core/wait.h: waiting. A few spins, then yields for up to 500 us, then sleep, again and again
  * until there is news. One thread polls the transport and sleeps at its doorbell; the others of the
  * process sleep at a word of their own and take over when it leaves. */
 #ifndef SRI_CORE_WAIT_H
@@ -28,6 +28,15 @@ serry_err sri_wait_answer(const bool *done, sri_ns deadline, const sri_waiting *
 /* The same for anything that can be asked; ready is called under the mutex after each round. */
 serry_err sri_wait_until(bool (*ready)(void *ctx), void *ctx, sri_ns deadline,
                          const sri_waiting *why);
+
+/* May this thread sleep at a word that members share? Not where the transport cannot, nor where
+ * the process has other threads: one of them sleeps for all. */
+bool sri_wait_can_watch(void);
+
+/* As sri_wait_until, asleep at that word too: ready has to be true once the low half of the word is
+ * not `low`. To be called right after sri_wait_can_watch has said yes. */
+serry_err sri_wait_watch(const sri_atomic_u64 *word, uint32_t low, bool (*ready)(void *ctx),
+                         void *ctx, sri_ns deadline, const sri_waiting *why);
 
 /* The mutex of the core. Taken only if the process has several threads; then a thread that waits
  * here is let in by the one that polls. */

@@ -1,7 +1,9 @@
-/* patterns/event.c: the public calls. Whether it is set is read from its word, where there is one;
- * who waits looks at it for a while before it asks the home to be told. */
+/* patterns/event.c: the public calls. Where there is a word, it is set, cleared and read there, and
+ * who waits sleeps there; a process with several threads looks at it for a while and then asks the
+ * home to be told. */
 #include <serry/event.h>
 
+#include "base/futex.h"
 #include "base/point.h"
 #include "core/service.h"
 #include "core/wait.h"
@@ -72,7 +74,7 @@ static serry_err event_look(const event_local *l, uint64_t *word)
 /* ---- waiting and asking ---- */
 
 typedef struct event_watch {
-    const event_local *l;
+    event_local *l;
     uint64_t began; /* the word then */
 } event_watch;
 
@@ -80,31 +82,56 @@ static bool event_over(void *ctx)
 {
     const event_watch *w = ctx;
     uint64_t word = event_step_read(w->l->word);
-    return word != w->began || w->l->local.destroyed;
+    return event_word_lets_go(word, w->began) || !event_word_names(word, w->l->local.id)
+           || w->l->local.destroyed;
+}
+
+/* Looks, and sleeps at the word. SERRY_ETIMEDOUT: it stayed clear. */
+static serry_err event_wait_here(event_watch *w, sri_ns deadline)
+{
+    sri_waiting why = { .kind = SRI_WAIT_WORD, .peer = SRI_AGENT, .object = w->l->local.id };
+    uint64_t word;
+    SRI_POINT(57);
+    (void)sri_wait_watch(w->l->word, (uint32_t)w->began, event_over, w, deadline, &why);
+    SRI_POINT(58);
+    SRI_TRY(event_look(w->l, &word));
+    return event_word_lets_go(word, w->began) ? SERRY_OK : SERRY_ETIMEDOUT;
+}
+
+/* Looks for a while, and asks the home to be told. */
+static serry_err event_wait_there(event_watch *w, sri_ns deadline)
+{
+    event_local *l = w->l;
+    if (l->word) {
+        uint64_t word;
+        sri_ns until = sri_now() + EVENT_LINGER;
+        (void)sri_wait_until(event_over, w, until < deadline ? until : deadline, NULL);
+        SRI_TRY(event_look(l, &word));
+        if (event_word_lets_go(word, w->began))
+            return SERRY_OK;
+        if (until >= deadline)
+            return SERRY_ETIMEDOUT;
+    }
+    SRI_POINT(50);
+    serry_err e = sri_service_call(l->local.id, EVENT_OP_WAIT, &w->began,
+                                   l->word ? sizeof w->began : 0, NULL, 0, NULL, deadline);
+    SRI_POINT(51);
+    return e;
 }
 
 static serry_err event_wait_entered(event_local *l, sri_ns deadline)
 {
     event_watch w = { .l = l };
-    if (l->word) {
-        uint64_t word;
-        SRI_TRY(event_look(l, &w.began));
-        if (w.began & 1)
-            return SERRY_OK;
-        sri_ns until = deadline ? sri_now() + EVENT_LINGER : 0;
-        if (deadline)
-            (void)sri_wait_until(event_over, &w, until < deadline ? until : deadline, NULL);
-        SRI_TRY(event_look(l, &word));
-        if (event_word_lets_go(word, w.began))
-            return SERRY_OK;
-        if (until >= deadline)
-            return sri_fail(SERRY_ETIMEDOUT, "the event is clear");
-    }
-    SRI_POINT(50);
-    serry_err e = sri_service_call(l->local.id, EVENT_OP_WAIT, &w.began,
-                                   l->word ? sizeof w.began : 0, NULL, 0, NULL, deadline);
-    SRI_POINT(51);
-    return e;
+    if (!l->word)
+        return event_wait_there(&w, deadline);
+    SRI_TRY(event_look(l, &w.began));
+    if (w.began & EVENT_SET)
+        return SERRY_OK;
+    if (deadline == 0)
+        return sri_fail(SERRY_ETIMEDOUT, "the event is clear");
+    serry_err e =
+        sri_wait_can_watch() ? event_wait_here(&w, deadline) : event_wait_there(&w, deadline);
+    return e == SERRY_ETIMEDOUT ? sri_fail(e, "the event stayed clear") : e;
 }
 
 static serry_err event_ask(event_local *l, bool *set)
@@ -127,17 +154,44 @@ static serry_err event_ask(event_local *l, bool *set)
     return e;
 }
 
-/* An operation without bytes. */
-static serry_err event_call(serry_event ev, uint16_t op)
+/* ---- changing it ---- */
+
+static serry_err event_changed(void)
 {
-    SRI_TRY(sri_enter());
-    serry_err e = sri_service_check(ev.id, SRI_TYPE_EVENT);
-    if (e == SERRY_OK) {
-        SRI_POINT(52);
-        e = sri_service_call(ev.id, op, NULL, 0, NULL, 0, NULL, SRI_NEVER);
-        SRI_POINT(53);
-    }
-    sri_leave();
+    return sri_fail(SERRY_EHANDLE, "the event was destroyed");
+}
+
+static serry_err event_set_here(event_local *l)
+{
+    uint64_t was;
+    if (!event_step_set(l->word, l->local.id, &was))
+        return event_changed();
+    if (was & EVENT_SET)
+        return SERRY_OK;
+    sri_futex_wake_low(l->word);
+    SRI_POINT(59);
+    return was & EVENT_HOME ? sri_service_post(l->local.id, EVENT_OP_WAS_SET, NULL, 0, NULL, 0)
+                            : SERRY_OK;
+}
+
+static serry_err event_change(event_local *l, bool set)
+{
+    if (l->word && !l->local.destroyed)
+        return set ? event_set_here(l)
+                   : (event_step_clear(l->word, l->local.id) ? SERRY_OK : event_changed());
+    SRI_POINT(52);
+    serry_err e = sri_service_call(l->local.id, set ? EVENT_OP_SET : EVENT_OP_CLEAR, NULL, 0, NULL,
+                                   0, NULL, SRI_NEVER);
+    SRI_POINT(53);
+    return e;
+}
+
+static serry_err event_change_entered(serry_event ev, bool set)
+{
+    event_local *l;
+    SRI_TRY(event_use(ev.id, &l));
+    serry_err e = event_change(l, set);
+    event_leave(l);
     return e;
 }
 
@@ -158,12 +212,18 @@ serry_err serry_event_create(serry_event *e, const serry_event_options *o)
 
 serry_err serry_event_set(serry_event e)
 {
-    return event_call(e, EVENT_OP_SET);
+    SRI_TRY(sri_enter());
+    serry_err err = event_change_entered(e, true);
+    sri_leave();
+    return err;
 }
 
 serry_err serry_event_clear(serry_event e)
 {
-    return event_call(e, EVENT_OP_CLEAR);
+    SRI_TRY(sri_enter());
+    serry_err err = event_change_entered(e, false);
+    sri_leave();
+    return err;
 }
 
 bool serry_event_is_set(serry_event e)

@@ -1,13 +1,15 @@
 /* patterns/event_wire.h: what the users of an event and its home say to each other.
  *
- * The event's word, which the home writes and members only read:
+ * The event's word, which members of the home's node and the home step on:
  *
- *      63                    16 15      1   0
- *     |         times          |   tag   | set |   times: so often it was set, modulo 2^48; tag:
- *                                                   sri_handle_tag of the event; another one, or
- *                                                   none: the event was destroyed
+ *        63   62            16 15      1   0
+ *     | home |     times     |   tag   | set |   home: somebody waits there, who sets it must tell
+ *                                                it; times: so often it was set, modulo 2^47; tag:
+ *                                                sri_handle_tag of the event; another one, or none:
+ *                                                the event was destroyed
  *
- * Where there is no word, and from other nodes, members ask (IS_SET, WAIT).
+ * Who waits sleeps at the low half of the word, where each set and clear shows. Where there is no
+ * word, and from other nodes, members ask (SET, CLEAR, IS_SET, WAIT).
  */
 #ifndef SRI_PATTERNS_EVENT_WIRE_H
 #define SRI_PATTERNS_EVENT_WIRE_H
@@ -19,14 +21,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* To the home; all requests. */
+/* To the home; requests, but for WAS_SET. */
 enum {
     EVENT_OP_OPEN = SRI_OP_OWN, /* answer: event_wire_opened */
     EVENT_OP_SET,
     EVENT_OP_CLEAR,
-    EVENT_OP_IS_SET, /* answer: uint64_t */
-    EVENT_OP_WAIT,   /* nothing, or uint64_t: the word when the wait began. Parked until it is set;
-                        not if it has been set since */
+    EVENT_OP_IS_SET,  /* answer: uint64_t */
+    EVENT_OP_WAIT,    /* nothing, or uint64_t: the word when the wait began. Parked until it is set;
+                         not if it has been set since */
+    EVENT_OP_WAS_SET, /* post: by a step on the word */
 };
 
 typedef struct event_wire_opened {
@@ -35,9 +38,14 @@ typedef struct event_wire_opened {
 } event_wire_opened;
 static_assert(sizeof(event_wire_opened) == 8, "on the wire");
 
-static inline uint64_t event_word(uint64_t id, uint64_t times, bool set)
+#define EVENT_SET UINT64_C(1)
+#define EVENT_TIMES_ONE (UINT64_C(1) << 16)
+#define EVENT_HOME (UINT64_C(1) << 63)
+
+/* Never set, nobody waits. */
+static inline uint64_t event_word_new(uint64_t id)
 {
-    return times << 16 | (uint64_t)sri_handle_tag(id) << 1 | set;
+    return (uint64_t)sri_handle_tag(id) << 1;
 }
 
 static inline bool event_word_names(uint64_t word, uint64_t id)
@@ -45,10 +53,15 @@ static inline bool event_word_names(uint64_t word, uint64_t id)
     return (word >> 1 & 0x7fff) == sri_handle_tag(id);
 }
 
+static inline uint64_t event_word_times(uint64_t word)
+{
+    return (word & ~EVENT_HOME) / EVENT_TIMES_ONE;
+}
+
 /* It is set, or was since the wait began. */
 static inline bool event_word_lets_go(uint64_t word, uint64_t began)
 {
-    return (word & 1) || word >> 16 != began >> 16;
+    return (word & EVENT_SET) || event_word_times(word) != event_word_times(began);
 }
 
 /* The member's side of the class (event.c). */

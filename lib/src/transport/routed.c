@@ -154,14 +154,26 @@ static bool routed_arm(sri_transport *t)
     return r->near->ops->arm(r->near);
 }
 
+/* Until it must look at the far transport again. */
+static sri_ns routed_until(const routed *r, sri_ns deadline)
+{
+    if (r->sleep_for == SRI_NEVER)
+        return deadline;
+    sri_ns until = sri_now() + r->sleep_for;
+    return until < deadline ? until : deadline;
+}
+
 static void routed_sleep(sri_transport *t, sri_ns deadline)
 {
     routed *r = routed_of(t);
-    if (r->sleep_for != SRI_NEVER) {
-        sri_ns until = sri_now() + r->sleep_for;
-        deadline = until < deadline ? until : deadline;
-    }
-    r->near->ops->sleep(r->near, deadline);
+    r->near->ops->sleep(r->near, routed_until(r, deadline));
+}
+
+static void routed_sleep_beside(sri_transport *t, sri_ns deadline, const sri_atomic_u64 *word,
+                                uint32_t low)
+{
+    routed *r = routed_of(t);
+    r->near->ops->sleep_beside(r->near, routed_until(r, deadline), word, low);
 }
 
 static void routed_wake(sri_transport *t)
@@ -282,9 +294,9 @@ static void routed_close(sri_transport *t, bool inherited)
 
 #define ROUTED_OPS                                                                                 \
     .name = "routed", .send = routed_send, .poll = routed_poll, .arm = routed_arm,                 \
-    .sleep = routed_sleep, .wake = routed_wake, .present = routed_present,                         \
-    .members = routed_members, .cell = routed_cell, .ring_agent = routed_ring_agent,               \
-    .publish = routed_publish, .close = routed_close
+    .sleep = routed_sleep, .sleep_beside = routed_sleep_beside, .wake = routed_wake,               \
+    .present = routed_present, .members = routed_members, .cell = routed_cell,                     \
+    .ring_agent = routed_ring_agent, .publish = routed_publish, .close = routed_close
 
 static const sri_transport_ops routed_ops = { ROUTED_OPS };
 static const sri_transport_ops routed_bulk_ops = { ROUTED_OPS, .bulk = routed_bulk,
@@ -302,6 +314,7 @@ serry_err sri_routed_open(sri_transport **t, sri_transport *near, sri_transport 
     size_t max = far && far->frame_max < near->frame_max ? far->frame_max : near->frame_max;
     r->transport = (sri_transport){ .ops = bulk ? &routed_bulk_ops : &routed_ops,
                                     .slow = far != NULL,
+                                    .beside = near->beside,
                                     .sink = *sink,
                                     .frame_max = max - SRI_ROUTE_HEAD,
                                     .rank = near->rank,

@@ -42,6 +42,7 @@ static bool fate_concerns(const sri_waiting *w, int rank)
 {
     switch (w->kind) {
     case SRI_WAIT_OBJECT:
+    case SRI_WAIT_WORD:
     case SRI_WAIT_FINALIZE:
         return false;
     case SRI_WAIT_NONE:

@@ -7,7 +7,7 @@
  * layers above.
  *
  * One mutex above the seam serialises all calls on a transport, except that .sleep is called
- * without it, by one thread at a time, while others may call the rest.
+ * without it, as is .sleep_beside, by one thread at a time, while others may call the rest.
  *
  * For each operation: may it block? on which thread? who owns what when it fails? is it
  * idempotent? what must it never call back?
@@ -119,7 +119,8 @@ typedef enum sri_wait_kind {
     SRI_WAIT_RECV,
     SRI_WAIT_SEND,
     SRI_WAIT_REQUEST,
-    SRI_WAIT_OBJECT,
+    SRI_WAIT_OBJECT, /* an answer of its home */
+    SRI_WAIT_WORD,   /* an object, at a word of its own: .sleep_beside */
     SRI_WAIT_COLLECTIVE,
     SRI_WAIT_FINALIZE,
     SRI_WAIT_KINDS
@@ -147,6 +148,12 @@ typedef struct sri_transport_ops {
      * arm; may return early for no reason. Blocks; without the mutex, one thread at a time. Calls
      * nothing back. */
     void (*sleep)(sri_transport *t, sri_ns deadline);
+
+    /* The same beside a word that members share: returns also at once if the low half of the word
+     * is not `low`, and when whoever changes it wakes those asleep at it (base/futex.h). To be
+     * called only where .beside says so. */
+    void (*sleep_beside)(sri_transport *t, sri_ns deadline, const sri_atomic_u64 *word,
+                         uint32_t low);
 
     /* Long bodies, moved as they lie, without cutting and copying, where the transport can do that:
      * all NULL if not. Peer and token name the transfer, len is the same at both ends; both ends
@@ -203,6 +210,7 @@ struct sri_transport {
     int size;         /* launched ranks */
     bool slow;        /* a poll asks a library, which takes longer than a processor's pause: whoever
                        * spins over it needs none */
+    bool beside;      /* it has .sleep_beside, and so has the kernel */
 };
 
 #ifdef __cplusplus

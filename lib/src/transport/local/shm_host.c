@@ -153,6 +153,7 @@ static bool host_concerns(sri_slot *p, int rank, sri_fate fate)
     case SRI_WAIT_COLLECTIVE:
         return fate == SRI_FATE_LEFT;
     case SRI_WAIT_OBJECT:
+    case SRI_WAIT_WORD:
     case SRI_WAIT_FINALIZE:
         return false;
     default:

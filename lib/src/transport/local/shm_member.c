@@ -110,7 +110,9 @@ static bool member_agent_lives(const sri_shm *s)
     return poll(&p, 1, 0) <= 0 || !(p.revents & (POLLHUP | POLLERR));
 }
 
-static void member_sleep(sri_transport *t, sri_ns deadline)
+/* Asleep at the bell; with a word, beside that. */
+static void member_sleep_at(sri_transport *t, sri_ns deadline, const sri_atomic_u64 *word,
+                            uint32_t low)
 {
     sri_shm *s = sri_shm_of(t);
     sri_slot *me = &s->segment.slots[s->slot];
@@ -121,9 +123,12 @@ static void member_sleep(sri_transport *t, sri_ns deadline)
         sri_ns next = sri_now() + MEMBER_LOOK_AFTER;
         until = next < deadline ? next : deadline;
     }
-    if (atomic_load(bell) == SRI_ASLEEP)
+    if (word)
+        sri_futex_wait_two(bell, SRI_ASLEEP, word, low, until);
+    else if (atomic_load(bell) == SRI_ASLEEP)
         sri_futex_wait(bell, SRI_ASLEEP, until, true);
-    if (atomic_load(bell) == SRI_ASLEEP) {
+    bool over = word && (uint32_t)atomic_load_explicit(word, memory_order_relaxed) != low;
+    if (!over && atomic_load(bell) == SRI_ASLEEP) {
         atomic_store(&s->still, true);
         atomic_store(&me->wait_kind, SRI_WAIT_NONE); /* it is awake, whatever its bell says */
     } else {
@@ -131,6 +136,11 @@ static void member_sleep(sri_transport *t, sri_ns deadline)
     }
     if (look_after && !member_agent_lives(s))
         s->agent_gone = true;
+}
+
+static void member_sleep(sri_transport *t, sri_ns deadline)
+{
+    member_sleep_at(t, deadline, NULL, 0);
 }
 
 static void member_wake(sri_transport *t)
@@ -226,6 +236,7 @@ static const sri_transport_ops member_ops = {
     .poll = member_poll,
     .arm = sri_shm_arm,
     .sleep = member_sleep,
+    .sleep_beside = member_sleep_at,
     .wake = member_wake,
     .present = member_present,
     .members = member_members,
@@ -261,7 +272,8 @@ serry_err sri_shm_open(sri_transport **t, int socket, const int *fds, int n, con
                                          .sink = *sink,
                                          .frame_max = SRI_RECORD_BODY_MAX,
                                          .rank = w->rank,
-                                         .size = w->size };
+                                         .size = w->size,
+                                         .beside = sri_futex_has_two() };
     /* What is needed to the very end is made now, when it can still be refused. */
     if (!sri_shm_open_out(s, SRI_AGENT, 0)) {
         e = sri_fail(SERRY_ELIMIT,
