@@ -21,7 +21,7 @@ int command_info(int argc, char **argv);
 int command_bench(int argc, char **argv);
 
 /* Does the plugin of "openmpi" or "mpich" load here? text: "yes, Open MPI v4.1.4", or why not. */
-bool info_plugin(const char *which, char *text, size_t cap);
+void info_plugin(const char *which, char *text, size_t cap);
 
 /* "serry run: ..." on standard error: one line, one write. */
 void command_say(const char *command, const char *fmt, ...) SERRY_PRINTF(2, 3);

@@ -163,12 +163,14 @@ static void info_processors(void)
     info_line("usable", "%d%s", usable, affinity > usable ? " (a control group's quota)" : "");
 }
 
-/* What is set, and what is misspelt: a program cannot tell an option of another from a slip. */
+/* What is set, and what is misspelt: a program cannot tell an option of another from a slip. What
+ * serry run sets for its ranks is known, too. */
 static void info_environment(void)
 {
-    static const char *const known[] = { "AGENTS",     "HEARTBEAT",   "INTERFACE", "LANES",
-                                         "LOG",        "MAX_MESSAGE", "NODES",     "NP",
-                                         "PLUGIN_DIR", "START",       "TRANSPORT" };
+    static const char *const known[] = { "AGENTS", "HEARTBEAT",  "INTERFACE",   "JOIN_FD",
+                                         "LANES",  "LOG",        "MAX_MESSAGE", "NODES",
+                                         "NP",     "PLUGIN_DIR", "RANK",        "SIZE",
+                                         "START",  "TRANSPORT" };
     bool any = false;
     for (char **v = environ; *v; v++) {
         size_t name = strcspn(*v, "=");

@@ -4,10 +4,8 @@
 #include "command.h"
 
 #include "base/env.h"
-#include "base/fds.h"
 #include "start/plugin.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -16,88 +14,65 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PLUGINS_MPI_TEXT 8192 /* as much as any MPI says of itself */
-
 /* Behind this command's directory: where it is installed, in the build tree, of its tests' copy. */
 static const char *const plugins_places[] = { "/../" INFO_LIBDIR "/serry", "/../lib/serry",
                                               "/../../lib/serry" };
 
 enum { PLUGINS_PLACES = sizeof plugins_places / sizeof *plugins_places };
 
-static bool plugins_find(const char *which, char *path, size_t cap)
+/* In the child. Programs find a plugin by where their library lies; this command has none, so it
+ * says where. False: it is in none of the places. */
+static bool plugins_point_to(const char *which)
 {
     char own[PATH_MAX];
-    const char *dir = sri_env("SERRY_PLUGIN_DIR");
-    if (dir) {
-        snprintf(path, cap, "%s/libserry_mpi_%s.so", dir, which);
-        return access(path, R_OK) == 0;
-    }
+    char dir[PATH_MAX + 64];
+    char path[PATH_MAX + 256];
+    if (sri_env("SERRY_PLUGIN_DIR"))
+        return true;
     command_directory(own, sizeof own);
     for (int i = 0; i < PLUGINS_PLACES; i++) {
-        snprintf(path, cap, "%s%s/libserry_mpi_%s.so", own, plugins_places[i], which);
+        snprintf(dir, sizeof dir, "%s%s", own, plugins_places[i]);
+        snprintf(path, sizeof path, "%s/libserry_mpi_%s.so", dir, which);
         if (access(path, R_OK) == 0)
-            return true;
+            return setenv("SERRY_PLUGIN_DIR", dir, 1) == 0;
     }
     return false;
 }
 
-/* "Open MPI v4.1.4", "MPICH Version: 4.0.2" */
-static void plugins_version(void *handle, char *text, size_t cap)
-{
-    int (*say)(char *text, int *len);
-    char all[PLUGINS_MPI_TEXT] = "";
-    int len = 0;
-    size_t at = 0;
-    void *found = dlsym(handle, "MPI_Get_library_version");
-    if (found) {
-        memcpy(&say, &found, sizeof say);
-        say(all, &len);
-    }
-    all[sizeof all - 1] = 0;
-    for (const char *c = all; *c && *c != '\n' && *c != ',' && at + 1 < cap; c++) {
-        bool blank = *c == ' ' || *c == '\t';
-        if (!blank || (at > 0 && text[at - 1] != ' '))
-            text[at++] = blank ? ' ' : *c;
-    }
-    text[at] = 0;
-}
-
 /* In the child. */
-static void plugins_try(const char *path, char *text, size_t cap)
+static void plugins_try(const char *which, char *text, size_t cap)
 {
     char version[256];
-    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!handle) {
-        snprintf(text, cap, "cannot be loaded: %s", dlerror());
-        return;
+    const sri_mpi_plugin *plugin;
+    bool pointed = plugins_point_to(which);
+    serry_err e = sri_plugin_load(which, &plugin);
+    if (e == SERRY_ESYS && !pointed) { /* nor does the loader know it */
+        snprintf(text, cap, "not found");
+    } else if (e != SERRY_OK) {
+        snprintf(text, cap, "%s", serry_err_detail());
+    } else {
+        sri_plugin_loaded_mpi(version, sizeof version);
+        snprintf(text, cap, "yes%s%s", *version ? ", " : "", version);
     }
-    if (!dlsym(handle, SRI_MPI_PLUGIN_SYMBOL)) {
-        snprintf(text, cap, "is not a plugin of serry: %s", path);
-        return;
-    }
-    plugins_version(handle, version, sizeof version);
-    snprintf(text, cap, "yes%s%s", *version ? ", " : "", version);
 }
 
-bool info_plugin(const char *which, char *text, size_t cap)
+void info_plugin(const char *which, char *text, size_t cap)
 {
-    char path[PATH_MAX + 256];
     int fd[2];
-    if (!plugins_find(which, path, sizeof path)) {
-        snprintf(text, cap, "not found");
-        return false;
+    if (pipe(fd) != 0) {
+        snprintf(text, cap, "cannot be tried: pipe: %s", strerror(errno));
+        return;
     }
-    snprintf(text, cap, "cannot be tried: %s", strerror(errno));
-    if (pipe(fd) != 0)
-        return false;
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) {
-        plugins_try(path, text, cap);
+        plugins_try(which, text, cap);
         ssize_t ignored = write(fd[1], text, strlen(text));
         (void)ignored;
         _exit(0);
     }
+    if (pid < 0)
+        snprintf(text, cap, "cannot be tried: fork: %s", strerror(errno));
     close(fd[1]);
     if (pid > 0) {
         ssize_t n = read(fd[0], text, cap - 1);
@@ -108,5 +83,4 @@ bool info_plugin(const char *which, char *text, size_t cap)
             ;
     }
     close(fd[0]);
-    return strncmp(text, "yes", 3) == 0;
 }

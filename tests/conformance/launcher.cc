@@ -514,6 +514,10 @@ TEST(Command, DescribesThisMachine)
     EXPECT_TRUE(has(r.out, "not found")) << r;
     EXPECT_TRUE(has(r.out, "shm (serry has no option of this name)")) << r;
     EXPECT_FALSE(has(r.out, "/nowhere (serry")) << r;
+    r = run_program({ serry_command(), "run", "-n", "1", serry_command(), "info" });
+    EXPECT_TRUE(has(r.out, "SERRY_JOIN_FD ")) << r;
+    for (const char *line : { "SERRY_RANK             0\n", "SERRY_SIZE             1\n" })
+        EXPECT_TRUE(has(r.out, line)) << line << r;
     o.env = { { "SERRY_LANES", "paper" } };
     EXPECT_EQ(run_program({ serry_command(), "info" }, o).code, 2);
     EXPECT_EQ(run_program({ "sh", "-c", serry_command() + " info >/dev/full" }).code, 1);

@@ -11,11 +11,8 @@ namespace {
 
 SERRY_RANKS_TEST(Pipe, BelongsToWhoUsesItFirst, .ranks({ 3 }))
 {
-    Pipe p = {};
+    Pipe p = make_pipe_of_all();
     int me = serry_rank(), x = 0;
-    if (me == 0)
-        p = make_pipe();
-    ASSERT_EQ(serry_world_bcast(&p, sizeof p, 0), SERRY_OK);
     if (me == 1) {
         must_send(p.b, 11);
         EXPECT_EQ(must_recv(p.b), 12);
@@ -166,10 +163,7 @@ SERRY_RANKS_TEST(Pipe, ACloseAndAFirstUseAtOnce, .ranks({ 2 }))
 SERRY_RANKS_TEST(Pipe, ACloseEndsTheSendThatWaits, .ranks({ 2 }))
 {
     for (size_t len : { size_t(40000), size_t(1000000) }) {
-        Pipe p = {};
-        if (serry_rank() == 0)
-            p = make_pipe();
-        ASSERT_EQ(serry_world_bcast(&p, sizeof p, 0), SERRY_OK);
+        Pipe p = make_pipe_of_all();
         if (serry_rank() == 0) {
             EXPECT_EQ(must_recv(p.a), 1);
             EXPECT_EQ(serry_conn_poll(p.a, SERRY_FOREVER), SERRY_OK);

@@ -17,11 +17,8 @@ namespace {
 
 SERRY_RANKS_TEST(Pipe, MovesRandomSizesBothWays, .ranks({ 2 }).timeout(100))
 {
-    Pipe p = {};
+    Pipe p = make_pipe_of_all();
     int me = serry_rank();
-    if (me == 0)
-        p = make_pipe();
-    ASSERT_EQ(serry_world_bcast(&p, sizeof p, 0), SERRY_OK);
     serry_conn c = me == 0 ? p.a : p.b;
     std::mt19937 dice(7);
     std::vector<size_t> sizes;
@@ -104,11 +101,8 @@ SERRY_RANKS_TEST(Pipe, ASendThatTimesOutHasSentNothing, .ranks({ 2 }))
 {
     for (size_t len :
          { size_t(8), size_t(1000), size_t(16000), size_t(30000), size_t(60000), size_t(300000) }) {
-        Pipe p = {};
+        Pipe p = make_pipe_of_all();
         std::string go = rank_dir() + "/go" + std::to_string(len);
-        if (serry_rank() == 0)
-            p = make_pipe();
-        ASSERT_EQ(serry_world_bcast(&p, sizeof p, 0), SERRY_OK);
         if (serry_rank() == 1) {
             must_send(p.b, 1);
             EXPECT_EQ(must_recv(p.b), 2);
@@ -328,10 +322,7 @@ SERRY_RANKS_TEST(Pipe, ServesThreadsOfOneProcess, .ranks({ 1 }))
 SERRY_RANKS_TEST(Pipe, SeveralThreadsAtEachEnd, .ranks({ 2 }))
 {
     const int n = 3000, threads = 3;
-    Pipe p = {};
-    if (serry_rank() == 0)
-        p = make_pipe(false);
-    ASSERT_EQ(serry_world_bcast(&p, sizeof p, 0), SERRY_OK);
+    Pipe p = make_pipe_of_all(false);
     std::vector<std::thread> all;
     std::vector<std::vector<int>> got((size_t)threads);
     for (int t = 0; t < threads; t++) {

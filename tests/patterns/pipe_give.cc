@@ -77,10 +77,7 @@ SERRY_RANKS_TEST(Pipe, AReceivingEndGoesRoundInTheMiddleOfAStream, .ranks({ 3, 4
 {
     const int n = 20000;
     int me = serry_rank();
-    Pipe p = {};
-    if (me == 0)
-        p = make_pipe();
-    ASSERT_EQ(serry_world_bcast(&p, sizeof p, 0), SERRY_OK);
+    Pipe p = make_pipe_of_all();
     if (me == 0) {
         for (int i = 0; i < n; i++) {
             size_t len = i % 97 == 0 ? 30000 : i % 501 == 0 ? 200000 : 4 + (size_t)i % 50;
@@ -123,10 +120,7 @@ SERRY_RANKS_TEST(Pipe, ASendingEndGoesRoundInTheMiddleOfAStream, .ranks({ 3, 4 }
 {
     const int n = 20000;
     int me = serry_rank();
-    Pipe p = {};
-    if (me == 0)
-        p = make_pipe();
-    ASSERT_EQ(serry_world_bcast(&p, sizeof p, 0), SERRY_OK);
+    Pipe p = make_pipe_of_all();
     if (me == 0) {
         for (int i = 0; i < n; i++)
             ASSERT_EQ(must_recv(p.a, patience(20)), i);

@@ -23,6 +23,16 @@ inline Pipe make_pipe(bool duplex = true)
     return p;
 }
 
+/* Made by rank 0, and known to all ranks. */
+inline Pipe make_pipe_of_all(bool duplex = true)
+{
+    Pipe p = {};
+    if (serry_rank() == 0)
+        p = make_pipe(duplex);
+    EXPECT_EQ(serry_world_bcast(&p, sizeof p, 0), SERRY_OK) << serry_err_detail();
+    return p;
+}
+
 inline serry_err send(serry_conn c, int value, double timeout = SERRY_FOREVER)
 {
     return serry_conn_send(c, &value, sizeof value, timeout);

@@ -62,6 +62,42 @@ protected:
         return id;
     }
 
+    /* Members acquire, in all the ways there are: `hold` with the permit, then release, or die and
+     * begin anew; `rest` before the next time. */
+    void take_turns(uint64_t id, const std::function<void(User &, int rank)> &hold,
+                    const std::function<void(User &)> &rest)
+    {
+        in_threads(members, [&](int rank) {
+            User me(home_, rank, id);
+            me.open();
+            for (unsigned i = 0; i < rounds; i++) {
+                serry_err e = me.acquire(false);
+                if (e == SERRY_ETIMEDOUT)
+                    continue;
+                ASSERT_EQ(e, SERRY_OK);
+                hold(me, rank);
+                if (me.now_and_then(64)) {
+                    me.die(); /* and its permit goes back */
+                    me.open();
+                } else {
+                    me.release();
+                }
+                rest(me);
+            }
+        });
+    }
+
+    /* Once nobody uses it. */
+    void expect_value(uint64_t id, int64_t value)
+    {
+        in_threads(1, [&](int rank) {
+            User me(home_, rank, id);
+            me.die(); /* numbers begin anew */
+            me.open();
+            EXPECT_EQ(me.value(), value) << "one was lost, or there is one too many";
+        });
+    }
+
     Home home_{ members };
 };
 
@@ -70,31 +106,19 @@ TEST_F(SemaphoreThreads, WithOnePermitSeeWhatWasDoneBefore)
     uint64_t id = make(1);
     uint64_t done = 0, sum = 0;
     std::vector<uint64_t> mine(members);
-    in_threads(members, [&](int rank) {
-        User me(home_, rank, id);
-        me.open();
-        for (unsigned i = 0; i < rounds; i++) {
-            serry_err e = me.acquire(false);
-            if (e == SERRY_ETIMEDOUT)
-                continue;
-            ASSERT_EQ(e, SERRY_OK);
+    take_turns(
+        id,
+        [&](User &me, int rank) {
             done++; /* plain memory */
             mine[(size_t)rank]++;
             me.dawdle(300);
-            if (me.now_and_then(64)) {
-                me.die(); /* and its permit goes back */
-                me.open();
-            } else {
-                me.release();
-            }
-            me.dawdle(300);
-        }
-        EXPECT_LE(me.value(), 1);
-    });
+        },
+        [](User &me) { me.dawdle(300); });
     for (uint64_t m : mine)
         sum += m;
     EXPECT_EQ(done, sum);
     EXPECT_GT(done, 0u);
+    expect_value(id, 1);
 }
 
 TEST_F(SemaphoreThreads, AreNeverMoreThanThereArePermits)
@@ -102,36 +126,21 @@ TEST_F(SemaphoreThreads, AreNeverMoreThanThereArePermits)
     constexpr int permits = 2;
     uint64_t id = make(permits);
     std::atomic<int> inside{ 0 };
-    in_threads(members, [&](int rank) {
-        User me(home_, rank, id);
-        me.open();
-        for (unsigned i = 0; i < rounds; i++) {
-            serry_err e = me.acquire(false);
-            if (e == SERRY_ETIMEDOUT)
-                continue;
-            ASSERT_EQ(e, SERRY_OK);
+    take_turns(
+        id,
+        [&](User &me, int) {
             EXPECT_LE(++inside, permits);
             me.dawdle(300);
             inside--;
-            if (me.now_and_then(64)) {
-                me.die();
-                me.open();
-            } else {
-                me.release();
-            }
+        },
+        [&](User &me) {
             if (me.now_and_then(64)) {
                 int64_t value = me.value();
                 EXPECT_GE(value, 0);
                 EXPECT_LE(value, permits);
             }
-        }
-    });
-    in_threads(1, [&](int rank) {
-        User me(home_, rank, id);
-        me.die(); /* numbers begin anew */
-        me.open();
-        EXPECT_EQ(me.value(), permits) << "one was lost, or there is one too many";
-    });
+        });
+    expect_value(id, permits);
 }
 
 /* Released by one and acquired by another: what was written before the n-th release is seen behind

@@ -199,9 +199,8 @@ SERRY_API double serry_stats_imbalance(const serry_worker_stats *s, size_t n);
  * SERRY_ANY: until all other launched ranks have finalized or died). Whoever comes too late,
  * because the owner has destroyed a pool since the last collective already, is let go at once. At
  * the end of its time a task under way is finished first; with isolate that means to wait for the
- * process that runs it. Errors: SERRY_ETIMEDOUT; SERRY_EINVAL (no
- * such rank, or this one), SERRY_ESTATE (in a started process, in a task, or if another thread
- * serves). */
+ * process that runs it. Errors: SERRY_ETIMEDOUT; SERRY_EINVAL (no such rank, or this one),
+ * SERRY_ESTATE (in a started process, in a task, or if another thread serves). */
 SERRY_API SERRY_WARN_UNUSED serry_err serry_pool_serve(int owner, double timeout);
 
 /* No more tasks: who gives it one gets SERRY_ECLOSED. Idempotent. */

@@ -59,9 +59,8 @@ void sri_agent_run(sri_agent *a);
 /* Makes run return after the current round. */
 void sri_agent_stop(sri_agent *a);
 
-/* What a member waits for, a clause for people: "has waited 3.2 s for a message from rank 1, tag
- * 7";
- * "" if it does not sleep, or its lanes tell nothing. */
+/* What a member waits for, a clause for people, like "has waited 3.2 s for a message from rank 1,
+ * tag 7"; "" if it does not sleep, or its lanes tell nothing. */
 void sri_agent_waiting(sri_agent *a, int rank, char *text, size_t cap);
 
 /* Kills every member (SIGKILL). Their fates follow in run. */

@@ -17,8 +17,8 @@
 #include <assert.h>
 
 #define LINK_HELLO_VERSION 1u
-#define LINK_HELLO_MAGIC                                                                           \
-    "serrylnk" /* 8 bytes, the same in all versions, as are order and version */
+/* 8 bytes, the same in all versions, as are order and version. */
+#define LINK_HELLO_MAGIC "serrylnk"
 #define LINK_HELLO_ORDER 0x01020304u
 #define LINK_PROOF_LEN 32
 

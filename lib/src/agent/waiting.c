@@ -48,7 +48,10 @@ void sri_agent_waiting(sri_agent *a, int rank, char *text, size_t cap)
         waiting_for_object(a, w.object, what, sizeof what);
         break;
     case SRI_WAIT_COLLECTIVE:
-        snprintf(what, sizeof what, "rank %d in a collective", w.peer);
+        if (w.peer >= 0)
+            snprintf(what, sizeof what, "rank %d in a collective", w.peer);
+        else
+            snprintf(what, sizeof what, "the others in a collective");
         break;
     case SRI_WAIT_FINALIZE:
         snprintf(what, sizeof what, "the others in serry_finalize");

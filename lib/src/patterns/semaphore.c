@@ -134,8 +134,8 @@ serry_err serry_semaphore_acquire(serry_semaphore s, double timeout)
     SRI_TRY(sri_enter());
     sem_local *l = sem_last(s.id);
     serry_err e = SERRY_OK;
-    if (!l || timeout != timeout
-        || !sem_step_take(l->cell, l->tag)) /* NaN is not equal to itself */
+    /* NaN, the only one not equal to itself, is for the slow way to refuse. */
+    if (!l || timeout != timeout || !sem_step_take(l->cell, l->tag))
         e = sem_acquire_slow(s.id, timeout);
     sri_leave();
     return e;

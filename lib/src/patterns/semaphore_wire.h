@@ -47,9 +47,8 @@ static_assert(sizeof(sem_wire_opened) == 8, "on the wire");
 #define SEM_CELL_LOCAL 4095u           /* of a counter: more are not kept in a cell by releases */
 #define SEM_FREE_ONE UINT64_C(1)
 #define SEM_HELD_ONE (UINT64_C(1) << 20)
-#define SEM_WAITED                                                                                 \
-    (UINT64_C(1) << 40)                 /* somebody waits: acquire by asking, LOOK after a release \
-                                         */
+/* Somebody waits: acquire by asking, LOOK after a release. */
+#define SEM_WAITED (UINT64_C(1) << 40)
 #define SEM_COUNTER (UINT64_C(1) << 41) /* held is not kept */
 #define SEM_CHECKED (UINT64_C(1) << 42) /* release by asking */
 

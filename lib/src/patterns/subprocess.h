@@ -23,9 +23,9 @@
 #include <sys/types.h>
 
 #define SUBPROCESS_FDS 9 /* three pipes, the lifeline, the pidfd */
-#define SUBPROCESS_NAME                                                                            \
-    64 /* bytes of the program's name that messages show                                           \
-        */
+
+/* Bytes of the program's name that messages show. */
+#define SUBPROCESS_NAME 64
 
 struct serry_subprocess {
     pid_t pid;

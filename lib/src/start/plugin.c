@@ -120,13 +120,25 @@ serry_err sri_plugin_load(const char *which, const sri_mpi_plugin **plugin)
     return plugin_check(handle, file, plugin);
 }
 
+/* With one space between two words: "Open MPI v4.1.4", "MPICH Version: 4.0.2". */
+static void plugin_words(const char *text, char *words, size_t cap)
+{
+    size_t at = 0;
+    for (const char *c = text; *c && at + 1 < cap; c++) {
+        bool blank = *c == ' ' || *c == '\t';
+        if (!blank || (at > 0 && words[at - 1] != ' '))
+            words[at++] = blank ? ' ' : *c;
+    }
+    words[at] = 0;
+}
+
 const char *sri_plugin_loaded_mpi(char *version, size_t cap)
 {
     int (*say)(char *text, int *len);
     char text[PLUGIN_VERSION_TEXT];
     int len = 0;
     void *found = dlsym(RTLD_DEFAULT, "MPI_Get_library_version");
-    snprintf(version, cap, "%s", "");
+    version[0] = 0;
     if (!found)
         return NULL;
     memcpy(&say, &found, sizeof say);
@@ -135,7 +147,7 @@ const char *sri_plugin_loaded_mpi(char *version, size_t cap)
         return NULL;
     text[sizeof text - 1] = 0;
     text[strcspn(text, "\n,")] = 0; /* its first words are enough */
-    snprintf(version, cap, "%s", text);
+    plugin_words(text, version, cap);
     if (strstr(text, "Open MPI"))
         return "openmpi";
     return strstr(text, "MPICH") ? "mpich" : NULL;

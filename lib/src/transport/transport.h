@@ -41,17 +41,17 @@ typedef enum sri_kind {
     SRI_KIND_JOIN,        /* joining, before there are lanes */
     SRI_KIND_LANE,        /* socket lanes: asks for, and brings, the socket of a pair */
     SRI_KIND_EVENT,       /* socket lanes: a member's fate, as sri_fate */
-    SRI_KIND_ROUTE, /* to and from the agent: a frame of a member of another node, see routed.h */
+    SRI_KIND_ROUTE,       /* to and from the agent: of a member of another node, see routed.h */
     SRI_KIND_LAST = SRI_KIND_ROUTE,
 } sri_kind;
 
 #define SRI_FLAG_MORE 1u       /* the next frame of this kind from this peer continues it */
 #define SRI_FLAG_COLLECTIVE 2u /* a message of a collective: matched apart from the user's */
 /* 4 is SRI_FLAG_FORGET of the object protocol. */
-#define SRI_FLAG_PIPE 16u /* a message of a pipe: likewise */
-#define SRI_FLAG_SOON                                                                              \
-    8u /* for the transport: the caller's next call is another send to this peer,                  \
-        * so the peer need not be rung for this one alone */
+/* For the transport: the caller's next call is another send to this peer, so that the peer need not
+ * be rung for this one alone. */
+#define SRI_FLAG_SOON 8u
+#define SRI_FLAG_PIPE 16u /* a message of a pipe: matched apart, too */
 
 typedef struct sri_frame {
     uint8_t kind;

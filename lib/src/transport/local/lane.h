@@ -7,11 +7,13 @@
  * Positions count bytes from the beginning of time; a record lies at position modulo ring size,
  * never across the end (a PAD record fills what is left over). A lap may be short: its PAD begins
  * early and goes over the rest of the ring, which nobody touches. The writer decides, lap by lap:
- * see pace.h. A record is published by its first
- * word: the writer first zeroes the first word of the place behind it, writes the rest, and stores
- * the word last, with release, pairing with the reader's acquire. So one cache line carries a small
- * message, and a writer that dies on the way has written nothing. The reader publishes how far it
- * has read every 16 KiB; that is all the writer needs to know.
+ * see pace.h.
+ *
+ * A record is published by its first word: the writer first zeroes the first word of the place
+ * behind it, writes the rest, and stores the word last, with release, pairing with the reader's
+ * acquire. So one cache line carries a small message, and a writer that dies on the way has written
+ * nothing. The reader publishes how far it has read every 16 KiB; that is all the writer needs to
+ * know.
  */
 #ifndef SRI_LOCAL_LANE_H
 #define SRI_LOCAL_LANE_H

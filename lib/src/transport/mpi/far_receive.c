@@ -9,11 +9,10 @@
 #include <string.h>
 
 #define FAR_BATCH 32 /* frames in one poll */
-#define FAR_LOOKS                                                                                  \
-    3                /* at the head in one poll that finds nothing; one, while the process sleeps  \
-                      */
 #define FAR_LOOK 16u /* quiet polls between two looks behind the head */
-#define FAR_TESTS 4  /* requests that may be incomplete, looked at in one poll */
+/* At the head in one poll that finds nothing; one, while the process sleeps. */
+#define FAR_LOOKS 3
+
 /* MPI has failed where it must not: nothing more can be said over it. Deaths are told by others. */
 static void far_fail(far_transport *m)
 {
@@ -132,7 +131,7 @@ static void far_broken(far_transport *m, far_slot *s, const MPI_Status *status)
 static bool far_poll_late(far_transport *m, bool *go_on)
 {
     far_slot *s = m->late.first, *next;
-    for (int n = 0; s && n < FAR_TESTS; s = next, n++) {
+    for (int n = 0; s && n < MPI_FAR_TESTS; s = next, n++) {
         next = s->next;
         int done = 0;
         MPI_Status status;

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define FAR_SMALL 256u /* bytes in a small slot */
-#define FAR_TESTS 4    /* requests that may be incomplete, looked at in one poll */
 
 far_slot *far_slot_make(uint32_t room)
 {
@@ -42,7 +41,7 @@ void far_reap(far_transport *m)
 {
     far_slot *s, *next;
     int n = 0;
-    for (s = m->pending.first; s && n < FAR_TESTS; s = next, n++) {
+    for (s = m->pending.first; s && n < MPI_FAR_TESTS; s = next, n++) {
         next = s->next;
         int done = 0;
         if (MPI_Test(&s->request, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS)

@@ -55,17 +55,6 @@ static inline void far_remove(far_list *l, far_slot *s)
     l->n--;
 }
 
-/* NULL: no memory. */
-far_slot *far_slot_make(uint32_t room);
-
-/* Looks at some of the sends that MPI had not done with. */
-void far_reap(far_transport *m);
-
-/* Fills up the receives that are posted. */
-void far_post_all(far_transport *m);
-
-sri_sent far_send(sri_transport *t, int peer, const sri_frame *f);
-
 /* The oldest receive posted is none any more. */
 static inline void far_forget_head(far_transport *m)
 {

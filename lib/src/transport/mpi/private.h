@@ -25,6 +25,8 @@
  * modulo 64: the first and MPI_FAR_HELD together must stay below. */
 #define MPI_FAR_PENDING 32
 #define MPI_FAR_PENDING_ALL 1024
+/* Requests that may be incomplete, looked at in one poll: of frames to others, and from them. */
+#define MPI_FAR_TESTS 4
 
 typedef struct far_slot {
     struct far_slot *prev, *next;
@@ -89,7 +91,11 @@ struct far_transport {
  * of it. 0, or MPI's error. NULL in *t: no memory. */
 int far_open(far_transport **t, MPI_Comm comm, int rank, int size, size_t frame_max,
              const sri_sink *sink);
-void far_stop(far_transport *m); /* MPI is about to be finalized */
+void far_stop(far_transport *m);        /* MPI is about to be finalized */
+far_slot *far_slot_make(uint32_t room); /* NULL: no memory */
+sri_sent far_send(sri_transport *t, int peer, const sri_frame *f);
+void far_reap(far_transport *m);     /* looks at some of the sends that MPI had not done with */
+void far_post_all(far_transport *m); /* fills up the receives that are posted */
 bool far_poll(sri_transport *t);
 void far_part(far_transport *m); /* plugin.h says what it does */
 
