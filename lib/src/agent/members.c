@@ -4,6 +4,7 @@
  * only if there is no pidfd, or if the process has closed it and lives on: then it is given a
  * moment to end, and is dead to us after it. */
 #include "agent/far.h"
+#include "base/grow.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -37,14 +38,12 @@ bool agent_member_present(sri_agent *a, int rank)
 static serry_err members_room(sri_agent *a, int rank)
 {
     if (rank >= a->members_cap) {
-        int cap = a->members_cap ? a->members_cap : 64;
-        while (cap <= rank)
-            cap *= 2;
-        agent_member **more = realloc(a->members, (size_t)cap * sizeof *more);
+        size_t cap = (size_t)a->members_cap;
+        agent_member **more = sri_grow(a->members, &cap, (size_t)rank + 1, sizeof *more);
         if (!more)
-            return sri_fail(SERRY_ENOMEM, "no memory for %d members", cap);
+            return sri_fail(SERRY_ENOMEM, "no memory for %d members", rank + 1);
         a->members = more;
-        a->members_cap = cap;
+        a->members_cap = (int)cap;
     }
     while (a->n_ranks <= rank)
         a->members[a->n_ranks++] = NULL;

@@ -1,6 +1,6 @@
 /* agent/objects.c: the table of objects, and the services of agent/object.h for their homes. */
 #include "agent/far.h"
-#include "base/log.h"
+#include "base/grow.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -272,39 +272,38 @@ void agent_objects_tick(sri_agent *a, sri_ns now)
 static agent_object *objects_find(sri_agent *a, uint64_t id)
 {
     uint32_t index = sri_handle_index(id);
-    if (index == 0 || index >= a->n_objects || !a->objects[index])
-        return NULL;
-    agent_object *x = a->objects[index];
-    return x->object.id == id ? x : NULL;
+    agent_object *x = index > 0 && index < a->n_objects ? a->objects[index].object : NULL;
+    return x && x->object.id == id ? x : NULL;
 }
 
 static serry_err objects_index(sri_agent *a, uint32_t *index)
 {
-    if (a->n_free) {
-        *index = a->free_objects[--a->n_free];
+    if (a->free_entry) {
+        *index = a->free_entry;
+        a->free_entry = a->objects[*index].next_free;
         return SERRY_OK;
     }
     if (a->n_objects > SRI_HANDLE_INDEX_MAX)
         return sri_fail(SERRY_ELIMIT, "a node has at most %u objects at once",
                         SRI_HANDLE_INDEX_MAX);
     if (a->n_objects >= a->objects_cap) {
-        uint32_t cap = a->objects_cap ? 2 * a->objects_cap : 64;
-        void *p = realloc(a->objects, cap * sizeof *a->objects);
-        if (p)
-            a->objects = p;
-        void *g = p ? realloc(a->generations, cap * sizeof *a->generations) : NULL;
-        if (g)
-            a->generations = g;
-        void *f = g ? realloc(a->free_objects, cap * sizeof *a->free_objects) : NULL;
-        if (!f)
-            return sri_fail(SERRY_ENOMEM, "no memory for %u objects", cap);
-        a->free_objects = f;
-        memset(a->objects + a->objects_cap, 0, (cap - a->objects_cap) * sizeof *a->objects);
-        memset(a->generations + a->objects_cap, 0, (cap - a->objects_cap) * sizeof *a->generations);
-        a->objects_cap = cap;
+        size_t before = a->objects_cap;
+        agent_entry *more =
+            sri_grow(a->objects, &a->objects_cap, (size_t)a->n_objects + 1, sizeof *more);
+        if (!more)
+            return sri_fail(SERRY_ENOMEM, "no memory for %u objects", a->n_objects);
+        memset(more + before, 0, (a->objects_cap - before) * sizeof *more);
+        a->objects = more;
     }
     *index = a->n_objects++;
     return SERRY_OK;
+}
+
+static void objects_free_index(sri_agent *a, uint32_t index)
+{
+    a->objects[index].object = NULL;
+    a->objects[index].next_free = a->free_entry;
+    a->free_entry = index;
 }
 
 static void objects_free(sri_agent *a, agent_object *x)
@@ -324,8 +323,7 @@ static void objects_free(sri_agent *a, agent_object *x)
         HASH_DELETE(by_name, a->names, x);
         directory_unnamed(a, x->key);
     }
-    a->objects[x->index] = NULL;
-    a->free_objects[a->n_free++] = x->index;
+    objects_free_index(a, x->index);
     free(x);
 }
 
@@ -364,21 +362,22 @@ serry_err agent_object_create(sri_agent *a, int rank, const sri_create_args *arg
     SRI_TRY(objects_index(a, &index));
     x = calloc(1, offsetof(agent_object, object) + cls->size);
     if (!x) {
-        a->free_objects[a->n_free++] = index;
+        objects_free_index(a, index);
         return sri_fail(SERRY_ENOMEM, "no memory for a %s", cls->name);
     }
-    a->generations[index] = (a->generations[index] + 1) & 0xffffff;
-    if (a->generations[index] == 0)
-        a->generations[index] = 1;
+    agent_entry *entry = &a->objects[index];
+    entry->generation = (entry->generation + 1) & 0xffffff;
+    if (entry->generation == 0)
+        entry->generation = 1;
     x->index = index;
     x->object.cls = cls;
     x->object.agent = a;
     x->object.creator = rank;
     x->object.id =
-        sri_handle_make(cls->type, (unsigned)a->options.places.node, index, a->generations[index]);
+        sri_handle_make(cls->type, (unsigned)a->options.places.node, index, entry->generation);
     memcpy(x->object.name, args->name, sizeof x->object.name);
     memcpy(x->key, key, sizeof key);
-    a->objects[index] = x;
+    entry->object = x;
     serry_err e = SERRY_OK;
     if (args->name[0]) {
         HASH_ADD(by_name, a->names, key, sizeof key, x);
@@ -406,19 +405,17 @@ void sri_home_end(sri_object *o)
 void agent_objects_fini(sri_agent *a)
 {
     for (uint32_t i = 1; i < a->n_objects; i++) {
-        if (a->objects[i])
-            sri_home_end(&a->objects[i]->object);
+        if (a->objects[i].object)
+            sri_home_end(&a->objects[i].object->object);
     }
     free(a->objects);
-    free(a->generations);
-    free(a->free_objects);
     free(a->free_cells);
 }
 
 void agent_objects_gone(sri_agent *a, int rank, sri_fate fate)
 {
     for (uint32_t i = 1; i < a->n_objects; i++) {
-        agent_object *x = a->objects[i];
+        agent_object *x = a->objects[i].object;
         if (!x)
             continue;
         uint64_t id = x->object.id;

@@ -144,6 +144,13 @@ typedef struct agent_object {
     _Alignas(16) sri_object object;
 } agent_object;
 
+/* Where an object is found by its index. */
+typedef struct agent_entry {
+    agent_object *object; /* NULL: free */
+    uint32_t generation;  /* of the last object here */
+    uint32_t next_free;
+} agent_entry;
+
 struct sri_agent {
     sri_agent_options options; /* .places.nodes is 1 at least */
     sri_links *links; /* NULL: there is no other node, and all of the far_ fields are nothing */
@@ -189,12 +196,10 @@ struct sri_agent {
     uint32_t directory_number;
     uint64_t directory_seq; /* node 0: the last creation sent to a home; elsewhere: that came */
 
-    agent_object **objects; /* by index; 0 unused */
-    uint32_t *generations;
-    uint32_t n_objects;
-    uint32_t objects_cap;
-    uint32_t *free_objects;
-    uint32_t n_free;
+    agent_entry *objects; /* by index; 0 unused */
+    uint32_t n_objects;   /* entries that were ever used, and the unused one */
+    uint32_t free_entry;  /* 0: none */
+    size_t objects_cap;
     agent_object *names;
     agent_object *timed;
     uint64_t object_ticks;

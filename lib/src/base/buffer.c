@@ -1,20 +1,18 @@
 /* base/buffer.c: a growable run of bytes. */
 #include "base/buffer.h"
 
+#include "base/grow.h"
+
 serry_err sri_buffer_reserve(sri_buffer *b, size_t n)
 {
     if (n <= b->cap - b->len)
         return SERRY_OK;
-    if (n > SIZE_MAX / 4 - b->len)
+    if (n > SIZE_MAX - b->len)
         return sri_fail(SERRY_ENOMEM, "a buffer of %zu and %zu bytes is too large", b->len, n);
-    size_t cap = b->cap ? b->cap : 64;
-    while (cap < b->len + n)
-        cap *= 2;
-    uint8_t *data = realloc(b->data, cap);
+    uint8_t *data = sri_grow(b->data, &b->cap, b->len + n, 1);
     if (!data)
-        return sri_fail(SERRY_ENOMEM, "no memory for a buffer of %zu bytes", cap);
+        return sri_fail(SERRY_ENOMEM, "no memory for a buffer of %zu bytes", b->len + n);
     b->data = data;
-    b->cap = cap;
     return SERRY_OK;
 }
 

@@ -2,6 +2,7 @@
  * fails, what they had sent whole can still be received. */
 #include "core/match.h"
 
+#include "base/grow.h"
 #include "base/log.h"
 #include "core/wait.h"
 
@@ -95,14 +96,12 @@ static void fate_note_untold(int rank)
 {
     sri_match_state *m = &sri_match;
     if (m->n_untold == m->cap_untold) {
-        size_t cap = m->cap_untold ? m->cap_untold * 2 : 16;
-        int *more = realloc(m->untold, cap * sizeof *more);
+        int *more = sri_grow(m->untold, &m->cap_untold, m->n_untold + 1, sizeof *more);
         if (!more) {
             sri_log(SRI_LOG_ERROR, "no memory to tell of the death of rank %d", rank);
             return;
         }
         m->untold = more;
-        m->cap_untold = cap;
     }
     m->untold[m->n_untold++] = rank;
 }

@@ -1,6 +1,8 @@
 /* core/incoming.c: peers, and the queues of what has arrived from them and no receive has yet. */
 #include "core/incoming.h"
 
+#include "base/grow.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -11,15 +13,13 @@ sri_peer *sri_peer_make(int rank)
 {
     sri_match_state *m = &sri_match;
     if (rank >= m->n_peers) {
-        int n = m->n_peers ? m->n_peers : 64;
-        while (n <= rank)
-            n *= 2;
-        sri_peer **more = realloc(m->peers, (size_t)n * sizeof *more);
+        size_t n = (size_t)m->n_peers;
+        sri_peer **more = sri_grow(m->peers, &n, (size_t)rank + 1, sizeof *more);
         if (!more)
             return NULL;
-        memset(more + m->n_peers, 0, (size_t)(n - m->n_peers) * sizeof *more);
+        memset(more + m->n_peers, 0, (n - (size_t)m->n_peers) * sizeof *more);
         m->peers = more;
-        m->n_peers = n;
+        m->n_peers = (int)n;
     }
     sri_peer *p = calloc(1, sizeof *p);
     if (!p)

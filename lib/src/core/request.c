@@ -1,6 +1,7 @@
 /* core/request.c: the tables of requests and of tokens, and what a finished request has to say. */
 #include "core/request.h"
 
+#include "base/grow.h"
 #include "core/match.h"
 
 #include <stdlib.h>
@@ -25,10 +26,11 @@ static uint32_t ids_first = 1;
 
 static bool ids_grow(sri_ids *t)
 {
-    uint32_t n = t->n ? t->n * 2 : 64;
-    struct sri_id_entry *more = realloc(t->entries, n * sizeof *more);
+    size_t room = t->n;
+    struct sri_id_entry *more = sri_grow(t->entries, &room, room + 1, sizeof *more);
     if (!more)
         return false;
+    uint32_t n = (uint32_t)room;
     for (uint32_t i = t->n; i < n; i++)
         more[i] = (struct sri_id_entry){ .generation = ids_first, .next = i + 1 < n ? i + 2 : 0 };
     t->entries = more;

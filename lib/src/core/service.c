@@ -6,8 +6,9 @@
  * several nodes it also stands still for a moment for the sake of order (core/fence.h). */
 #include "core/service.h"
 
-#include "base/fds.h"
 #include "agent/handle.h"
+#include "base/fds.h"
+#include "base/grow.h"
 #include "core/fence.h"
 #include "core/wait.h"
 
@@ -46,9 +47,10 @@ typedef struct service_call {
 static struct {
     service_run *line;    /* what is still to be sent */
     service_call **calls; /* each allocated alone: waiters point into it */
-    uint32_t room, count; /* of calls: places, places made */
-    uint32_t *idle;       /* places to use, a stack */
+    uint32_t count;       /* of calls */
+    uint32_t *idle;       /* places of them to use, a stack */
     uint32_t idle_count;
+    size_t calls_room, idle_room;
     sri_buffer feed;          /* the first pieces of a feed; one chain at a time */
     bool feed_lost;           /* there was no memory for them */
     bool any_lost;            /* of the nodes below */
@@ -255,30 +257,31 @@ static service_call *service_find(uint32_t number)
     return c && c->used && c->generation == number >> 16 ? c : NULL;
 }
 
+/* One more place. */
 static serry_err service_grow(void)
 {
-    uint32_t room = service.room ? service.room * 2 : 8;
-    if (room > SERVICE_NUMBERS)
-        room = SERVICE_NUMBERS;
-    if (service.count == room)
-        return sri_fail(SERRY_ELIMIT, "%u calls are under way at once, the limit", room);
-    service_call **calls = realloc(service.calls, room * sizeof *calls);
-    if (!calls)
-        return sri_fail(SERRY_ENOMEM, "no memory for %u calls under way", room);
-    service.calls = calls;
-    uint32_t *idle = realloc(service.idle, room * sizeof *idle);
-    if (!idle)
-        return sri_fail(SERRY_ENOMEM, "no memory for %u calls under way", room);
-    service.idle = idle;
-    service.room = room;
+    size_t n = service.count + 1;
+    if (n > SERVICE_NUMBERS)
+        return sri_fail(SERRY_ELIMIT, "%u calls are under way at once, the limit", SERVICE_NUMBERS);
+    if (n > service.calls_room) {
+        service_call **calls = sri_grow(service.calls, &service.calls_room, n, sizeof *calls);
+        if (!calls)
+            return sri_fail(SERRY_ENOMEM, "no memory for %zu calls under way", n);
+        service.calls = calls;
+    }
+    if (n > service.idle_room) {
+        uint32_t *idle = sri_grow(service.idle, &service.idle_room, n, sizeof *idle);
+        if (!idle)
+            return sri_fail(SERRY_ENOMEM, "no memory for %zu calls under way", n);
+        service.idle = idle;
+    }
     return SERRY_OK;
 }
 
 static serry_err service_open(uint64_t object, uint32_t *number)
 {
     if (service.idle_count == 0) {
-        if (service.count == service.room)
-            SRI_TRY(service_grow());
+        SRI_TRY(service_grow());
         service_call *fresh = calloc(1, sizeof *fresh);
         if (!fresh)
             return sri_fail(SERRY_ENOMEM, "no memory for a call");

@@ -133,7 +133,8 @@ typedef struct home_worker {
     unsigned head, leases;
     home_lease lease[POOL_LEASES];
     home_held *held; /* a stack */
-    unsigned holds, hold_room;
+    unsigned holds;
+    size_t hold_room;
 } home_worker;
 
 /* What is to be handed out: what came back first. */

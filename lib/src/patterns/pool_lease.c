@@ -2,6 +2,8 @@
  * held for them while their tasks wait. */
 #include "patterns/pool_home.h"
 
+#include "base/grow.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,12 +162,10 @@ static bool lease_hold_room(home_worker *w)
 {
     if (w->holds < w->hold_room)
         return true;
-    unsigned room = w->hold_room ? 2 * w->hold_room : 8;
-    home_held *more = realloc(w->held, room * sizeof *more);
+    home_held *more = sri_grow(w->held, &w->hold_room, w->holds + 1, sizeof *more);
     if (!more)
         return false;
     w->held = more;
-    w->hold_room = room;
     return true;
 }
 

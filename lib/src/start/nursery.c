@@ -1,6 +1,7 @@
 /* start/nursery.c: the clean copy of the program, as it was at serry_init, kept for the agent: one
  * thread, no MPI, nothing of the world. Asked to, it forks a process, which joins. */
 #include "agent/wire.h"
+#include "base/grow.h"
 #include "base/log.h"
 #include "core/core.h"
 #include "start/launch.h"
@@ -83,14 +84,12 @@ static void nursery_start(nursery *y, const sri_arrival *a, int *fds, int n)
     if (start.streams > 3 || n != first + (int)start.streams || fds[n - 1] < 0)
         return;
     if (y->n == y->cap) {
-        size_t cap = y->cap ? 2 * y->cap : 64;
-        pid_t *more = realloc(y->children, cap * sizeof *more);
+        pid_t *more = sri_grow(y->children, &y->cap, y->n + 1, sizeof *more);
         if (!more) { /* the socket is closed behind us: the agent sees it */
             sri_log(SRI_LOG_ERROR, "a process cannot be started: no memory");
             return;
         }
         y->children = more;
-        y->cap = cap;
     }
     pid_t pid = fork();
     if (pid == 0) {

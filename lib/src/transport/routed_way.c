@@ -11,6 +11,7 @@
  */
 #include "transport/routed_private.h"
 
+#include "base/grow.h"
 #include "base/log.h"
 
 #include <assert.h>
@@ -28,15 +29,13 @@ routed_peer *routed_peer_of(routed *r, int rank)
     if (__builtin_expect(p != NULL, 1))
         return p;
     if (rank >= r->n_peers) {
-        int n = r->n_peers ? r->n_peers : 64;
-        while (n <= rank)
-            n *= 2;
-        routed_peer **more = realloc(r->peers, (size_t)n * sizeof *more);
+        size_t n = (size_t)r->n_peers;
+        routed_peer **more = sri_grow(r->peers, &n, (size_t)rank + 1, sizeof *more);
         if (!more)
             return NULL;
-        memset(more + r->n_peers, 0, (size_t)(n - r->n_peers) * sizeof *more);
+        memset(more + r->n_peers, 0, (n - (size_t)r->n_peers) * sizeof *more);
         r->peers = more;
-        r->n_peers = n;
+        r->n_peers = (int)n;
     }
     p = calloc(1, sizeof *p);
     if (!p)

@@ -10,6 +10,7 @@
 #include "transport/local/shm.h"
 
 #include "base/futex.h"
+#include "base/grow.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -62,16 +63,14 @@ serry_err sri_shm_know(sri_shm *s, int rank, uint32_t slot)
 {
     uint32_t r = (uint32_t)rank;
     if (r >= s->ranks) {
-        uint32_t n = s->ranks ? s->ranks : 64;
-        while (n <= r)
-            n *= 2;
-        uint32_t *more = realloc(s->slot_of, n * sizeof *more);
+        size_t n = s->ranks;
+        uint32_t *more = sri_grow(s->slot_of, &n, (size_t)r + 1, sizeof *more);
         if (!more)
-            return sri_fail(SERRY_ENOMEM, "no memory for %u ranks", n);
-        for (uint32_t i = s->ranks; i < n; i++)
+            return sri_fail(SERRY_ENOMEM, "no memory for %u ranks", r + 1);
+        for (size_t i = s->ranks; i < n; i++)
             more[i] = SRI_SLOT_UNKNOWN;
         s->slot_of = more;
-        s->ranks = n;
+        s->ranks = (uint32_t)n;
     }
     s->slot_of[r] = slot;
     return SERRY_OK;

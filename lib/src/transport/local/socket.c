@@ -1,6 +1,7 @@
 /* transport/local/socket.c: the seam's operations of a member over packet sockets. */
 #include "transport/local/socket.h"
 
+#include "base/grow.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -78,16 +79,14 @@ static socket_peer *socket_peer_of(socket_member *s, int rank)
         return NULL;
     uint32_t r = (uint32_t)rank;
     if (r >= s->ranks) {
-        uint32_t n = s->ranks ? s->ranks : 64;
-        while (n <= r)
-            n *= 2;
-        socket_peer *more = realloc(s->peers, n * sizeof *more);
+        size_t n = s->ranks;
+        socket_peer *more = sri_grow(s->peers, &n, (size_t)r + 1, sizeof *more);
         if (!more)
             return NULL;
-        for (uint32_t i = s->ranks; i < n; i++)
+        for (size_t i = s->ranks; i < n; i++)
             more[i] = (socket_peer){ .fd = -1 };
         s->peers = more;
-        s->ranks = n;
+        s->ranks = (uint32_t)n;
     }
     return &s->peers[r];
 }

@@ -2,6 +2,8 @@
  * ends, and tells each member what becomes of the others. */
 #include "transport/local/socket.h"
 
+#include "base/grow.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdalign.h>
@@ -30,7 +32,7 @@ typedef struct socket_seat {
     bool watched;      /* for room */
     socket_late *late; /* in order */
     uint32_t n_late;
-    uint32_t late_cap;
+    size_t late_cap;
 } socket_seat;
 
 typedef struct socket_host {
@@ -98,12 +100,10 @@ static bool host_pair_enter(socket_host *s, uint64_t pair, bool *known)
     if (*known)
         return false;
     if (s->n_pairs == s->pairs_cap) {
-        size_t cap = s->pairs_cap ? 2 * s->pairs_cap : 64;
-        uint64_t *more = realloc(s->pairs, cap * sizeof *more);
+        uint64_t *more = sri_grow(s->pairs, &s->pairs_cap, s->n_pairs + 1, sizeof *more);
         if (!more)
             return false;
         s->pairs = more;
-        s->pairs_cap = cap;
     }
     memmove(&s->pairs[at + 1], &s->pairs[at], (s->n_pairs - at) * sizeof *s->pairs);
     s->pairs[at] = pair;
@@ -125,12 +125,11 @@ static void host_pair_remove(socket_host *s, uint64_t pair)
 static sri_sent host_keep(socket_host *s, socket_seat *seat, const sri_frame *f)
 {
     if (seat->n_late == seat->late_cap) {
-        uint32_t cap = seat->late_cap ? 2 * seat->late_cap : 16;
-        socket_late *more = realloc(seat->late, cap * sizeof *more);
+        socket_late *more =
+            sri_grow(seat->late, &seat->late_cap, (size_t)seat->n_late + 1, sizeof *more);
         if (!more)
             return SRI_LIMIT;
         seat->late = more;
-        seat->late_cap = cap;
     }
     socket_late late = { .aux = f->aux, .kind = f->kind, .len = (uint8_t)f->head_len, .fd = -1 };
     if (f->fd >= 0) {
@@ -202,7 +201,8 @@ static void host_drop_late(socket_host *s, socket_seat *seat)
         sri_close(&seat->late[i].fd);
     free(seat->late);
     seat->late = NULL;
-    seat->n_late = seat->late_cap = 0;
+    seat->n_late = 0;
+    seat->late_cap = 0;
 }
 
 /* ---- lanes ---- */
@@ -312,16 +312,14 @@ static serry_err host_room(socket_host *s, uint32_t r)
 {
     if (r < s->ranks)
         return SERRY_OK;
-    uint32_t n = s->ranks ? s->ranks : 64;
-    while (n <= r)
-        n *= 2;
-    socket_seat *more = realloc(s->seats, n * sizeof *more);
+    size_t n = s->ranks;
+    socket_seat *more = sri_grow(s->seats, &n, (size_t)r + 1, sizeof *more);
     if (!more)
-        return sri_fail(SERRY_ENOMEM, "no memory for %u seats", n);
-    for (uint32_t i = s->ranks; i < n; i++)
+        return sri_fail(SERRY_ENOMEM, "no memory for %u seats", r + 1);
+    for (size_t i = s->ranks; i < n; i++)
         more[i] = (socket_seat){ .socket = -1 };
     s->seats = more;
-    s->ranks = n;
+    s->ranks = (uint32_t)n;
     return SERRY_OK;
 }
 
