@@ -10,24 +10,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-bool sri_packet_arrival(const uint8_t *packet, size_t len, int source, int fd, sri_arrival *a)
-{
-    sri_packet_head head;
-    if (len < sizeof head)
-        return false;
-    memcpy(&head, packet, sizeof head);
-    if (head.mark != SRI_PACKET_MARK || head.kind == 0 || head.kind > SRI_KIND_LAST)
-        return false;
-    *a = (sri_arrival){ .source = source,
-                        .kind = head.kind,
-                        .flags = head.flags,
-                        .aux = head.aux,
-                        .bytes = packet + sizeof head,
-                        .len = len - sizeof head,
-                        .fd = fd };
-    return true;
-}
-
 /* A pipe end that came by descriptor shares its owner with everybody who got it; opened anew it is
  * ours alone. SIGKILL then comes from the kernel when the last writer closes, whatever this process
  * does at the time. */

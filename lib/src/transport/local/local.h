@@ -118,6 +118,11 @@ serry_err sri_socket_open(sri_transport **t, int socket, const int *fds, int n,
 /* One packet as an arrival from `source`; false if it is not one of ours. */
 bool sri_packet_arrival(const uint8_t *packet, size_t len, int source, int fd, sri_arrival *a);
 
+/* Receives the next packet into SRI_PACKET_MAX bytes, aligned to 16. 1: *a is it, with kind 0 if it
+ * is not one of ours; its descriptor is the caller's to close. 0: nothing is there; -1: the socket
+ * has ended. Never blocks. */
+int sri_packet_next(int socket, uint8_t *packet, int source, sri_arrival *a);
+
 /* The kernel kills this process when the last writer of the pipe is gone. Fails silently where it
  * cannot be arranged (*armed tells); fd is replaced by one of this process's own. */
 void sri_lifeline_arm(int *fd, bool *armed);

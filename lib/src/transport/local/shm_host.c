@@ -2,7 +2,7 @@
  * the log of fates. */
 #include "transport/local/shm.h"
 
-#include "base/log.h"
+#include "transport/nothing.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -107,22 +107,15 @@ static bool host_readable(sri_host *h, int rank)
 {
     sri_shm *s = sri_shm_of(&h->transport);
     alignas(16) uint8_t packet[SRI_PACKET_MAX];
-    int fds[SRI_FDS_MAX];
     uint32_t slot = sri_shm_slot_of(s, rank);
     if (slot >= SRI_SLOTS)
         return false;
     for (;;) {
-        int n;
-        ssize_t got = sri_packet_recv(s->seats[slot].socket, packet, sizeof packet, fds, &n);
-        if (got == -EAGAIN)
-            return true;
-        if (got <= 0)
-            return false;
         sri_arrival a;
-        bool ours = sri_packet_arrival(packet, (size_t)got, rank, n > 0 ? fds[0] : -1, &a);
-        for (int i = ours ? 1 : 0; i < n; i++)
-            sri_close(&fds[i]);
-        if (!ours)
+        int came = sri_packet_next(s->seats[slot].socket, packet, rank, &a);
+        if (came == 0)
+            return true;
+        if (came < 0 || a.kind == 0)
             return false;
         h->transport.sink.deliver(h->transport.sink.ctx, &a);
     }
@@ -283,17 +276,6 @@ static sri_atomic_u64 *agent_cell(sri_transport *t, uint32_t number)
     return number < SRI_CELLS ? sri_segment_cell(&sri_shm_of(t)->segment, number) : NULL;
 }
 
-static void agent_ring_agent(sri_transport *t)
-{
-    (void)t;
-}
-
-static void agent_publish(sri_transport *t, const sri_waiting *w)
-{
-    (void)t;
-    (void)w;
-}
-
 static void agent_close(sri_transport *t, bool inherited)
 {
     sri_shm *s = sri_shm_of(t);
@@ -315,8 +297,8 @@ static const sri_transport_ops agent_ops = {
     .present = agent_present,
     .members = agent_members,
     .cell = agent_cell,
-    .ring_agent = agent_ring_agent,
-    .publish = agent_publish,
+    .ring_agent = sri_nothing_ring,
+    .publish = sri_nothing_publish,
     .close = agent_close,
 };
 

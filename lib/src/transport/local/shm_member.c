@@ -50,20 +50,15 @@ static void member_read_log(sri_shm *s)
 static void member_read_mail(sri_shm *s)
 {
     alignas(16) uint8_t packet[SRI_PACKET_MAX];
-    int fds[SRI_FDS_MAX];
-    int n;
     atomic_exchange(&s->segment.slots[s->slot].mail, 0);
     for (;;) {
-        ssize_t got = sri_packet_recv(s->socket, packet, sizeof packet, fds, &n);
-        if (got == 0 || (got < 0 && got != -EAGAIN))
-            s->agent_gone = true;
-        if (got <= 0)
-            return;
         sri_arrival a;
-        bool ours = sri_packet_arrival(packet, (size_t)got, SRI_AGENT, n > 0 ? fds[0] : -1, &a);
-        for (int i = ours ? 1 : 0; i < n; i++)
-            sri_close(&fds[i]);
-        if (ours && !s->host.transport.sink.deliver(s->host.transport.sink.ctx, &a)) {
+        int came = sri_packet_next(s->socket, packet, SRI_AGENT, &a);
+        if (came < 0)
+            s->agent_gone = true;
+        if (came <= 0)
+            return;
+        if (a.kind != 0 && !s->host.transport.sink.deliver(s->host.transport.sink.ctx, &a)) {
             atomic_store(&s->segment.slots[s->slot].mail, 1); /* there may be more */
             return;
         }

@@ -3,6 +3,7 @@
 
 #include "base/grow.h"
 #include "base/log.h"
+#include "transport/nothing.h"
 
 #include <errno.h>
 #include <stdalign.h>
@@ -240,22 +241,17 @@ static void socket_event(socket_member *s, const sri_arrival *a)
 static bool socket_read(socket_member *s, int fd, int source, int batch, bool *any, bool *ended)
 {
     alignas(16) uint8_t packet[SRI_PACKET_MAX];
-    int fds[SRI_FDS_MAX];
-    int n;
     for (int i = 0; i < batch; i++) {
-        ssize_t got = sri_packet_recv(fd, packet, sizeof packet, fds, &n);
-        if (got == -EAGAIN)
+        sri_arrival a;
+        int came = sri_packet_next(fd, packet, source, &a);
+        if (came == 0)
             return true;
-        if (got <= 0) {
+        if (came < 0) {
             *ended = true;
             return true;
         }
         *any = true;
-        sri_arrival a;
-        bool ours = sri_packet_arrival(packet, (size_t)got, source, n > 0 ? fds[0] : -1, &a);
-        for (int k = ours ? 1 : 0; k < n; k++)
-            sri_close(&fds[k]);
-        if (!ours)
+        if (a.kind == 0)
             continue;
         if (a.kind == SRI_KIND_EVENT && source == SRI_AGENT)
             socket_event(s, &a);
@@ -327,13 +323,6 @@ static bool socket_poll(sri_transport *t)
     return any;
 }
 
-/* Sockets stay readable: there is nothing to say beforehand. */
-static bool socket_arm(sri_transport *t)
-{
-    (void)t;
-    return true;
-}
-
 static void socket_sleep(sri_transport *t, sri_ns deadline)
 {
     socket_member *s = socket_of(t);
@@ -365,24 +354,6 @@ static int socket_members(sri_transport *t)
     return t->size; /* started processes are not heard of by all */
 }
 
-static sri_atomic_u64 *socket_cell(sri_transport *t, uint32_t number)
-{
-    (void)t;
-    (void)number;
-    return NULL;
-}
-
-static void socket_ring_agent(sri_transport *t)
-{
-    (void)t;
-}
-
-static void socket_publish(sri_transport *t, const sri_waiting *w)
-{
-    (void)t;
-    (void)w;
-}
-
 static void socket_close(sri_transport *t, bool inherited)
 {
     socket_member *s = socket_of(t);
@@ -402,14 +373,14 @@ static const sri_transport_ops socket_ops = {
     .name = "socket",
     .send = socket_send,
     .poll = socket_poll,
-    .arm = socket_arm,
+    .arm = sri_nothing_arm, /* sockets stay readable */
     .sleep = socket_sleep,
     .wake = socket_wake,
     .present = socket_present,
     .members = socket_members,
-    .cell = socket_cell,
-    .ring_agent = socket_ring_agent,
-    .publish = socket_publish,
+    .cell = sri_nothing_cell,
+    .ring_agent = sri_nothing_ring,
+    .publish = sri_nothing_publish,
     .close = socket_close,
 };
 

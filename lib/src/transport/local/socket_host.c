@@ -1,66 +1,26 @@
 /* transport/local/socket_host.c: the agent's side of socket lanes: it makes the pairs, passes their
  * ends, and tells each member what becomes of the others. */
-#include "transport/local/socket.h"
+#include "transport/local/socket_host.h"
 
 #include "base/grow.h"
+#include "transport/nothing.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #define HOST_BATCH 64
-
-/* A packet of the agent's own (LANE, EVENT) that did not fit the socket, or came before the
- * welcome. */
-typedef struct socket_late {
-    uint64_t aux;
-    uint8_t bytes[8];
-    uint8_t kind;
-    uint8_t len;
-    int fd; /* ours, or -1 */
-} socket_late;
-
-typedef struct socket_seat {
-    int socket; /* borrowed; -1: nobody */
-    bool gone;
-    bool far;          /* a started process of another node, which has no socket here */
-    bool welcomed;     /* before that, its socket is for the welcome alone */
-    bool watched;      /* for room */
-    socket_late *late; /* in order */
-    uint32_t n_late;
-    size_t late_cap;
-} socket_seat;
-
-typedef struct socket_host {
-    sri_host host;
-    socket_seat *seats; /* by rank */
-    uint32_t ranks;
-    uint32_t n_late; /* seats with something late */
-    int room;        /* epoll: readable when a full socket has room again; it is the bell */
-    uint64_t *pairs; /* pairs of ranks that have a lane: low rank << 32 | high rank, sorted */
-    size_t n_pairs;
-    size_t pairs_cap;
-} socket_host;
 
 static socket_host *host_of(void *h)
 {
     return h;
 }
 
-static socket_seat *host_seat_of(socket_host *s, int rank)
-{
-    if (rank < 0 || (uint32_t)rank >= s->ranks || s->seats[rank].socket < 0)
-        return NULL;
-    return &s->seats[rank];
-}
-
 static serry_err host_welcome(sri_host *h, int rank, sri_welcome *w, int *fds, int *n)
 {
-    socket_seat *seat = host_seat_of(host_of(h), rank);
+    socket_seat *seat = sri_socket_seat_of(host_of(h), rank);
     (void)fds;
     if (seat)
         seat->welcomed = true; /* it goes out before anything else is sent */
@@ -120,91 +80,6 @@ static void host_pair_remove(socket_host *s, uint64_t pair)
     }
 }
 
-/* ---- the agent's own packets ---- */
-
-static sri_sent host_keep(socket_host *s, socket_seat *seat, const sri_frame *f)
-{
-    if (seat->n_late == seat->late_cap) {
-        socket_late *more =
-            sri_grow(seat->late, &seat->late_cap, (size_t)seat->n_late + 1, sizeof *more);
-        if (!more)
-            return SRI_LIMIT;
-        seat->late = more;
-    }
-    socket_late late = { .aux = f->aux, .kind = f->kind, .len = (uint8_t)f->head_len, .fd = -1 };
-    if (f->fd >= 0) {
-        late.fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 3);
-        if (late.fd < 0)
-            return SRI_LIMIT;
-    }
-    memcpy(late.bytes, f->head, f->head_len);
-    if (seat->n_late++ == 0)
-        s->n_late++;
-    seat->late[seat->n_late - 1] = late;
-    return SRI_SENT;
-}
-
-static void host_watch_room(socket_host *s, socket_seat *seat, bool on)
-{
-    struct epoll_event ev = { .events = EPOLLOUT };
-    if (seat->watched == on)
-        return;
-    seat->watched = on;
-    epoll_ctl(s->room, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, seat->socket, &ev);
-}
-
-/* Sends what is late, as far as it goes. True if anything went. */
-static bool host_send_late(socket_host *s, socket_seat *seat)
-{
-    uint32_t i = 0;
-    for (; seat->welcomed && i < seat->n_late; i++) {
-        socket_late *l = &seat->late[i];
-        sri_frame f = {
-            .kind = l->kind, .aux = l->aux, .head = l->bytes, .head_len = l->len, .fd = l->fd
-        };
-        if (sri_socket_packet(seat->socket, &f) == SRI_FULL)
-            break;
-        sri_close(&l->fd);
-    }
-    if (i > 0) {
-        memmove(seat->late, seat->late + i, (seat->n_late - i) * sizeof *seat->late);
-        seat->n_late -= i;
-        if (seat->n_late == 0)
-            s->n_late--;
-    }
-    host_watch_room(s, seat, seat->welcomed && seat->n_late > 0);
-    return i > 0;
-}
-
-/* Sends a packet of at most 8 bytes, now or when there is room: SRI_SENT; or SRI_GONE, SRI_LIMIT.
- */
-static sri_sent host_post(socket_host *s, int rank, const sri_frame *f)
-{
-    socket_seat *seat = host_seat_of(s, rank);
-    if (!seat)
-        return SRI_GONE;
-    sri_sent sent = SRI_FULL;
-    if (seat->welcomed && !seat->n_late)
-        sent = sri_socket_packet(seat->socket, f);
-    if (sent != SRI_FULL)
-        return sent;
-    sent = host_keep(s, seat, f);
-    host_watch_room(s, seat, seat->welcomed && seat->n_late > 0);
-    return sent;
-}
-
-static void host_drop_late(socket_host *s, socket_seat *seat)
-{
-    if (seat->n_late)
-        s->n_late--;
-    for (uint32_t i = 0; i < seat->n_late; i++)
-        sri_close(&seat->late[i].fd);
-    free(seat->late);
-    seat->late = NULL;
-    seat->n_late = 0;
-    seat->late_cap = 0;
-}
-
 /* ---- lanes ---- */
 
 static sri_sent host_give_lane(socket_host *s, int to, int peer, int fd, sri_sent sent)
@@ -215,7 +90,7 @@ static sri_sent host_give_lane(socket_host *s, int to, int peer, int fd, sri_sen
                     .head = &lane,
                     .head_len = sizeof lane,
                     .fd = fd };
-    return host_post(s, to, &f);
+    return sri_socket_post(s, to, &f);
 }
 
 /* A member asks for a lane to `peer`: both get their end, or the asker a reason. */
@@ -224,7 +99,7 @@ static void host_lane(socket_host *s, int asker, uint64_t aux)
     int peer = aux < s->ranks ? (int)aux : -1;
     int fd[2] = { -1, -1 };
     bool known = false;
-    socket_seat *seat = host_seat_of(s, peer);
+    socket_seat *seat = sri_socket_seat_of(s, peer);
     if (!seat || seat->gone || peer == asker) {
         host_give_lane(s, asker, (int)aux, -1, SRI_GONE);
         return;
@@ -254,22 +129,15 @@ static void host_lane(socket_host *s, int asker, uint64_t aux)
 static bool host_read(socket_host *s, int rank, int batch)
 {
     alignas(16) uint8_t packet[SRI_PACKET_MAX];
-    int fds[SRI_FDS_MAX];
     for (int i = 0; i != batch; i++) {
-        int n;
-        socket_seat *seat = host_seat_of(s, rank);
+        sri_arrival a;
+        socket_seat *seat = sri_socket_seat_of(s, rank);
         if (!seat)
             return false;
-        ssize_t got = sri_packet_recv(seat->socket, packet, sizeof packet, fds, &n);
-        if (got == -EAGAIN)
+        int came = sri_packet_next(seat->socket, packet, rank, &a);
+        if (came == 0)
             return true;
-        if (got <= 0)
-            return false;
-        sri_arrival a;
-        bool ours = sri_packet_arrival(packet, (size_t)got, rank, n > 0 ? fds[0] : -1, &a);
-        for (int k = ours ? 1 : 0; k < n; k++)
-            sri_close(&fds[k]);
-        if (!ours)
+        if (came < 0 || a.kind == 0)
             return false;
         if (a.kind == SRI_KIND_LANE)
             host_lane(s, rank, a.aux);
@@ -301,10 +169,10 @@ static void host_introduce(socket_host *s, int rank)
             continue;
         f.aux = (uint32_t)rank;
         if (rank >= s->host.transport.size)
-            host_post(s, (int)r, &f);
+            sri_socket_post(s, (int)r, &f);
         f.aux = r;
         if ((int)r >= s->host.transport.size)
-            host_post(s, rank, &f);
+            sri_socket_post(s, rank, &f);
     }
 }
 
@@ -355,7 +223,7 @@ static void host_tell(sri_host *h, int rank, sri_fate fate, int code)
         s->seats[rank].gone = true;
     for (uint32_t r = 0; r < s->ranks; r++) {
         if ((int)r != rank)
-            host_post(s, (int)r, &f);
+            sri_socket_post(s, (int)r, &f);
     }
 }
 
@@ -364,9 +232,9 @@ static void host_unseat(sri_host *h, int rank)
     socket_host *s = host_of(h);
     if (rank < 0 || (uint32_t)rank >= s->ranks)
         return;
-    host_drop_late(s, &s->seats[rank]);
+    sri_socket_drop_late(s, &s->seats[rank]);
     if (s->seats[rank].socket >= 0)
-        host_watch_room(s, &s->seats[rank], false);
+        sri_socket_watch_room(s, &s->seats[rank], false);
     s->seats[rank] = (socket_seat){ .socket = -1, .gone = true };
     for (size_t i = 0; i < s->n_pairs;) {
         if (s->pairs[i] >> 32 == (uint32_t)rank || (uint32_t)s->pairs[i] == (uint32_t)rank)
@@ -404,13 +272,13 @@ static const sri_host_ops host_ops = {
 
 static sri_sent agent_send(sri_transport *t, int peer, const sri_frame *f)
 {
-    socket_seat *seat = host_seat_of(host_of(t), peer);
+    socket_seat *seat = sri_socket_seat_of(host_of(t), peer);
     if (!seat)
         return SRI_GONE;
     if (!seat->welcomed)
         return SRI_FULL;
     if (seat->n_late)
-        host_send_late(host_of(t), seat);
+        sri_socket_send_late(host_of(t), seat);
     return sri_socket_packet(seat->socket, f);
 }
 
@@ -421,31 +289,14 @@ static bool agent_poll(sri_transport *t)
     bool any = false;
     for (uint32_t r = 0; s->n_late > 0 && r < s->ranks; r++) {
         if (s->seats[r].n_late)
-            any |= host_send_late(s, &s->seats[r]);
+            any |= sri_socket_send_late(s, &s->seats[r]);
     }
     return any;
 }
 
-static bool agent_arm(sri_transport *t)
-{
-    (void)t;
-    return true;
-}
-
-static void agent_nothing(sri_transport *t)
-{
-    (void)t;
-}
-
-static void agent_sleep(sri_transport *t, sri_ns deadline)
-{
-    (void)t;
-    (void)deadline;
-}
-
 static bool agent_present(sri_transport *t, int peer)
 {
-    socket_seat *seat = host_seat_of(host_of(t), peer);
+    socket_seat *seat = sri_socket_seat_of(host_of(t), peer);
     return seat && !seat->gone;
 }
 
@@ -454,25 +305,12 @@ static int agent_members(sri_transport *t)
     return t->size;
 }
 
-static sri_atomic_u64 *agent_cell(sri_transport *t, uint32_t number)
-{
-    (void)t;
-    (void)number;
-    return NULL;
-}
-
-static void agent_publish(sri_transport *t, const sri_waiting *w)
-{
-    (void)t;
-    (void)w;
-}
-
 static void agent_close(sri_transport *t, bool inherited)
 {
     socket_host *s = host_of(t);
     (void)inherited;
     for (uint32_t r = 0; r < s->ranks; r++)
-        host_drop_late(s, &s->seats[r]);
+        sri_socket_drop_late(s, &s->seats[r]);
     sri_close(&s->room);
     free(s->seats);
     free(s->pairs);
@@ -483,14 +321,14 @@ static const sri_transport_ops agent_ops = {
     .name = "socket",
     .send = agent_send,
     .poll = agent_poll,
-    .arm = agent_arm,
-    .sleep = agent_sleep,
-    .wake = agent_nothing,
+    .arm = sri_nothing_arm,
+    .sleep = sri_nothing_sleep, /* it does in its own loop, on all sockets and .room */
+    .wake = sri_nothing_ring,
     .present = agent_present,
     .members = agent_members,
-    .cell = agent_cell,
-    .ring_agent = agent_nothing,
-    .publish = agent_publish,
+    .cell = sri_nothing_cell,
+    .ring_agent = sri_nothing_ring,
+    .publish = sri_nothing_publish,
     .close = agent_close,
 };
 
