@@ -26,6 +26,51 @@ void expect_linked(std::vector<Opened> all)
     close_all(all);
 }
 
+void expect_failed(const Opened &o, serry_err err, const char *says = "")
+{
+    EXPECT_EQ(o.err, err) << o.detail;
+    EXPECT_NE(o.detail.find(says), std::string::npos) << o.detail;
+}
+
+/* Whose time is up second may see that the first has given up. */
+void expect_out_of_time(const Opened &o, const char *says)
+{
+    expect_failed(o, o.err == SERRY_EDIED ? SERRY_EDIED : SERRY_ETIMEDOUT, says);
+}
+
+/* A node whose links are being opened by a thread, while the test plays others. */
+class Opening {
+public:
+    Opening(World &w, int node, double seconds = 30)
+        : thread_([this, &w, node, seconds] { opened_ = w.open(node, seconds); })
+    {
+    }
+    Opening(const Opening &) = delete;
+    ~Opening()
+    {
+        if (thread_.joinable())
+            thread_.join();
+    }
+
+    Opened end()
+    {
+        thread_.join();
+        return opened_;
+    }
+
+private:
+    Opened opened_;
+    std::thread thread_;
+};
+
+/* A hello of node 1 to node 0. */
+link_hello some_hello(int from = 1, int to = 0)
+{
+    link_hello h = {};
+    EXPECT_EQ(link_hello_make(&h, from, to, 2), SERRY_OK);
+    return h;
+}
+
 class LinkTcpJoin : public testing::Test {
 protected:
     void SetUp() override { before_ = serry_test::count_fds(); }
@@ -105,8 +150,7 @@ TEST_F(LinkTcpJoin, WhoIsMissingIsNamed)
     World w(4);
     std::vector<Opened> all = w.open_all(0, 1, 0.7);
     for (Opened &o : all) {
-        EXPECT_TRUE(o.err == SERRY_ETIMEDOUT || o.err == SERRY_EDIED) << o.err;
-        EXPECT_NE(o.detail.find("nodes 2, 3 "), std::string::npos) << o.detail;
+        expect_out_of_time(o, "nodes 2, 3 ");
         EXPECT_LT(o.seconds, patience(0.7) + 5);
     }
     close_all(all);
@@ -117,9 +161,8 @@ TEST_F(LinkTcpJoin, AHostThatRefusesIsTriedUntilTheDeadlineAndTheReasonIsTold)
     World w(2);
     close(w.take_listener(0));
     Opened o = w.open(1, 0.5);
-    EXPECT_EQ(o.err, SERRY_ETIMEDOUT);
-    EXPECT_NE(o.detail.find("node 0 "), std::string::npos) << o.detail;
-    EXPECT_NE(o.detail.find("refused"), std::string::npos) << o.detail;
+    expect_failed(o, SERRY_ETIMEDOUT, "node 0 ");
+    expect_failed(o, SERRY_ETIMEDOUT, "refused");
 }
 
 TEST_F(LinkTcpJoin, WhoHasAnotherKeyIsNotLinked)
@@ -135,14 +178,9 @@ TEST_F(LinkTcpJoin, WhoHasAnotherKeyIsNotLinked)
     }
     for (auto &t : threads)
         t.join();
-    for (int i = 0; i < 2; i++) {
-        const Opened &o = all[static_cast<size_t>(i)];
-        /* Whose time is up second may see that the first has given up. */
-        EXPECT_TRUE(o.err == SERRY_ETIMEDOUT || o.err == SERRY_EDIED) << o.err;
-        EXPECT_NE(o.detail.find("node 2 is not linked"), std::string::npos) << o.detail;
-    }
-    EXPECT_EQ(all[2].err, SERRY_ETIMEDOUT);
-    EXPECT_NE(all[2].detail.find("key"), std::string::npos) << all[2].detail;
+    for (size_t i = 0; i < 2; i++)
+        expect_out_of_time(all[i], "node 2 is not linked");
+    expect_failed(all[2], SERRY_ETIMEDOUT, "key");
 }
 
 TEST_F(LinkTcpJoin, StrangersDelayNobody)
@@ -189,11 +227,10 @@ TEST_F(LinkTcpJoin, StrangersWhoGoOnComingDelayNobody)
         for (int fd : fds)
             close(fd);
     });
-    Opened zero;
-    std::thread first([&] { zero = w.open(0); });
+    Opening first(w, 0);
     usleep(200000); /* the strangers are many before the second comes */
     Opened one = w.open(1);
-    first.join();
+    Opened zero = first.end();
     stop = true;
     flood.join();
     close(guard);
@@ -203,8 +240,7 @@ TEST_F(LinkTcpJoin, StrangersWhoGoOnComingDelayNobody)
 TEST_F(LinkTcpJoin, AProofThatComesBackToItsReceiverOrIsUsedAgainIsWorthNothing)
 {
     World w(3);
-    Opened zero;
-    std::thread t([&] { zero = w.open(0, 4); });
+    Opening zero(w, 0, 4);
     Handshake reflected;
     int fd = w.dial(0);
     ASSERT_TRUE(reflected.greet(fd, 1, 0, 3));
@@ -222,35 +258,28 @@ TEST_F(LinkTcpJoin, AProofThatComesBackToItsReceiverOrIsUsedAgainIsWorthNothing)
     ASSERT_TRUE(replayed.judge(fd, good.proofs.dialler));
     EXPECT_EQ(replayed.verdict.refusal, LINK_NO_KEY);
     close(fd);
-    t.join();
-    EXPECT_EQ(zero.err, SERRY_ETIMEDOUT);
-    EXPECT_NE(zero.detail.find("node 2 "), std::string::npos) << zero.detail;
+    expect_failed(zero.end(), SERRY_ETIMEDOUT, "node 2 ");
     close(link);
 }
 
 TEST_F(LinkTcpJoin, ANumberThatIsTakenIsRefused)
 {
     World w(3);
-    Opened zero;
-    std::thread t([&] { zero = w.open(0, 3); });
+    Opening zero(w, 0, 3);
     Handshake first;
     int link = w.dial(0);
     ASSERT_TRUE(first.through(link, 1, 0, 3, w.key));
     Opened second = w.open(1);
-    EXPECT_EQ(second.err, SERRY_EINVAL);
-    EXPECT_NE(second.detail.find("already"), std::string::npos) << second.detail;
-    t.join();
-    EXPECT_EQ(zero.err, SERRY_ETIMEDOUT);
+    expect_failed(second, SERRY_EINVAL, "already");
+    expect_failed(zero.end(), SERRY_ETIMEDOUT);
     close(link);
 }
 
 TEST_F(LinkTcpJoin, AnotherVersionIsASentenceOnBothSides)
 {
     World w(2);
-    Opened zero;
-    std::thread t([&] { zero = w.open(0, 1); });
-    link_hello h, theirs;
-    ASSERT_EQ(link_hello_make(&h, 1, 0, 2), SERRY_OK);
+    Opening zero(w, 0, 1);
+    link_hello h = some_hello(), theirs;
     h.version = 9;
     int fd = w.dial(0);
     write_bytes(fd, &h, sizeof h);
@@ -259,13 +288,10 @@ TEST_F(LinkTcpJoin, AnotherVersionIsASentenceOnBothSides)
     memcpy(&theirs, answer.data(), sizeof theirs);
     EXPECT_EQ(theirs.refusal, LINK_OTHER_VERSION);
     close(fd);
-    t.join();
-    EXPECT_EQ(zero.err, SERRY_ETIMEDOUT);
-    EXPECT_NE(zero.detail.find("version 9"), std::string::npos) << zero.detail;
+    expect_failed(zero.end(), SERRY_ETIMEDOUT, "version 9");
 
     World v(2);
-    Opened one;
-    std::thread u([&] { one = v.open(1); });
+    Opening one(v, 1);
     timeval limit = { 20, 0 };
     pollfd ready = { v.listeners[0], POLLIN, 0 };
     ASSERT_EQ(poll(&ready, 1, static_cast<int>(patience(20) * 1000)), 1);
@@ -273,20 +299,17 @@ TEST_F(LinkTcpJoin, AnotherVersionIsASentenceOnBothSides)
     ASSERT_GE(guest, 0);
     setsockopt(guest, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     read_bytes(guest, sizeof h);
-    ASSERT_EQ(link_hello_make(&h, 0, 1, 2), SERRY_OK);
+    h = some_hello(0, 1);
     h.version = 9;
     write_bytes(guest, &h, sizeof h);
-    u.join();
-    EXPECT_EQ(one.err, SERRY_EINVAL);
-    EXPECT_NE(one.detail.find("version 9"), std::string::npos) << one.detail;
+    expect_failed(one.end(), SERRY_EINVAL, "version 9");
     close(guest);
 }
 
 TEST_F(LinkTcpJoin, OtherWorldsAndOtherNodesAreRefused)
 {
     World w(3);
-    Opened zero;
-    std::thread t([&] { zero = w.open(0, 1.5); });
+    Opening zero(w, 0, 1.5);
     struct {
         int from, to, nodes;
         link_refusal why;
@@ -301,47 +324,40 @@ TEST_F(LinkTcpJoin, OtherWorldsAndOtherNodesAreRefused)
         EXPECT_EQ(h.theirs.refusal, static_cast<uint32_t>(c.why));
         close(fd);
     }
-    t.join();
-    EXPECT_EQ(zero.err, SERRY_ETIMEDOUT);
+    expect_failed(zero.end(), SERRY_ETIMEDOUT);
 }
 
 TEST_F(LinkTcpJoin, ANodeThatDiesOnceLinkedEndsTheWaitForOthers)
 {
     World w(3);
-    Opened zero;
-    std::thread t([&] { zero = w.open(0, 60); });
+    Opening zero(w, 0, 60);
     Handshake h;
     int fd = w.dial(0);
     ASSERT_TRUE(h.through(fd, 1, 0, 3, w.key));
     close(fd);
-    t.join();
-    EXPECT_EQ(zero.err, SERRY_EDIED);
-    EXPECT_NE(zero.detail.find("node 1 "), std::string::npos) << zero.detail;
-    EXPECT_LT(zero.seconds, patience(10));
+    Opened o = zero.end();
+    expect_failed(o, SERRY_EDIED, "node 1 ");
+    EXPECT_LT(o.seconds, patience(10));
 }
 
 TEST_F(LinkTcpJoin, ANodeThatBreaksOffMayComeAgain)
 {
     World w(2);
-    Opened zero;
-    std::thread t([&] { zero = w.open(0); });
+    Opening zero(w, 0);
     for (size_t part : { size_t{ 0 }, size_t{ 10 }, sizeof(link_hello) }) {
-        link_hello h;
-        ASSERT_EQ(link_hello_make(&h, 1, 0, 2), SERRY_OK);
+        link_hello h = some_hello();
         int fd = w.dial(0);
         write_bytes(fd, &h, part);
         close(fd);
     }
     Opened one = w.open(1);
-    t.join();
-    expect_linked({ zero, one });
+    expect_linked({ zero.end(), one });
 }
 
 TEST_F(LinkTcpJoin, WhoIsLinkedEarlyMaySendToWhoIsNot)
 {
     World w(3);
-    Opened zero;
-    std::thread t([&] { zero = w.open(0); });
+    Opening zero(w, 0);
     Handshake h;
     int fd = w.dial(0);
     ASSERT_TRUE(h.through(fd, 1, 0, 3, w.key));
@@ -354,10 +370,10 @@ TEST_F(LinkTcpJoin, WhoIsLinkedEarlyMaySendToWhoIsNot)
     Handshake second;
     int other = w.dial(0);
     ASSERT_TRUE(second.through(other, 2, 0, 3, w.key));
-    t.join();
-    ASSERT_EQ(zero.err, SERRY_OK) << zero.detail;
+    Opened o = zero.end();
+    ASSERT_EQ(o.err, SERRY_OK) << o.detail;
     Node node;
-    node.listen_to(zero.links);
+    node.listen_to(o.links);
     EXPECT_TRUE(run({ &node }, [&] { return node.got.size() == 1; }));
     EXPECT_EQ(node.got[0].bytes, text);
     close(fd);
@@ -367,12 +383,10 @@ TEST_F(LinkTcpJoin, WhoIsLinkedEarlyMaySendToWhoIsNot)
 TEST_F(LinkTcpJoin, GarbageAtEveryStepOfJoiningHarmsNobody)
 {
     World w(2);
-    Opened zero;
-    std::thread t([&] { zero = w.open(0, 60); });
+    Opening zero(w, 0, 60);
     for (unsigned seed = 0; seed < 200; seed++) {
         int fd = w.dial(0);
-        link_hello h;
-        ASSERT_EQ(link_hello_make(&h, 1, 0, 2), SERRY_OK);
+        link_hello h = some_hello();
         std::string noise = pattern(sizeof h + seed % 100, seed);
         if (seed % 3 == 1) /* a good beginning */
             noise.replace(0, 16, reinterpret_cast<char *>(&h), 16);
@@ -384,8 +398,7 @@ TEST_F(LinkTcpJoin, GarbageAtEveryStepOfJoiningHarmsNobody)
         close(fd);
     }
     Opened one = w.open(1);
-    t.join();
-    expect_linked({ zero, one });
+    expect_linked({ zero.end(), one });
 }
 
 TEST_F(LinkTcpJoin, WithoutDescriptorsForStrangersItGoesOnOnceThereAreSome)
