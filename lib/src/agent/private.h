@@ -144,6 +144,11 @@ typedef struct agent_object {
     _Alignas(16) sri_object object;
 } agent_object;
 
+static inline agent_object *agent_object_outer(sri_object *o)
+{
+    return (agent_object *)(void *)((char *)o - offsetof(agent_object, object));
+}
+
 /* Where an object is found by its index. */
 typedef struct agent_entry {
     agent_object *object; /* NULL: free */
@@ -231,7 +236,8 @@ static inline uint64_t agent_event(unsigned what, int n)
     return (uint64_t)what << 32 | (uint32_t)n;
 }
 
-serry_err agent_epoll(sri_agent *a, int fd, uint64_t what);
+/* ---- loop.c ---- */
+serry_err agent_epoll(sri_agent *a, int fd, uint64_t what); /* the loop looks at it */
 
 /* ---- members.c ---- */
 agent_member *agent_member_of(sri_agent *a, int rank); /* also of a gone one; NULL: never was */
@@ -253,17 +259,19 @@ void agent_own_request(sri_agent *a, sri_asker who, uint16_t op, const uint8_t *
 void agent_own_cancel(sri_agent *a, sri_asker who);
 void agent_waiters_look(sri_agent *a); /* somebody has ended */
 void agent_forget_asker(sri_agent *a, int rank);
-void agent_nursery_event(sri_agent *a);
-void agent_take_nursery(sri_agent *a, int fd); /* -1: there will be none */
-bool agent_push_orders(sri_agent *a);          /* to the nursery; true if any went */
-void agent_push_starters(sri_agent *a);        /* the other agents know more now */
-void agent_start(sri_agent *a, sri_asker who, const uint8_t *bytes, size_t len);
 void agent_abort(sri_agent *a, int asker, int code);
-void agent_drop_starters(sri_agent *a);
+
+/* ---- starting.c ---- */
 serry_err agent_check_clean(const sri_agent *a); /* can processes be started from the clean copy? */
-void agent_drop_orders(sri_agent *a); /* who was to be started is not: its seat is given up */
+void agent_start(sri_agent *a, sri_asker who, const uint8_t *bytes, size_t len);
 serry_err agent_start_process(sri_agent *a, int parent, const struct sri_fnref *fn, const void *arg,
                               size_t len, const char *name, bool daemon, int *rank);
+void agent_take_nursery(sri_agent *a, int fd); /* -1: there will be none */
+void agent_nursery_event(sri_agent *a);
+bool agent_push_orders(sri_agent *a);   /* to the nursery; true if any went */
+void agent_drop_orders(sri_agent *a);   /* who was to be started is not: its seat is given up */
+void agent_push_starters(sri_agent *a); /* the other agents know more now */
+void agent_drop_starters(sri_agent *a);
 
 /* ---- objects.c ---- */
 serry_err agent_objects_init(sri_agent *a);
@@ -277,6 +285,12 @@ serry_err agent_object_create(sri_agent *a, int rank, const sri_create_args *arg
 void agent_object_key(char key[AGENT_KEY], uint32_t type, const char *name);
 bool agent_object_named(sri_agent *a, const char key[AGENT_KEY]);
 void agent_objects_gone(sri_agent *a, int rank, sri_fate fate);
+
+/* ---- home.c ---- */
+agent_session *agent_session_of(agent_object *x, int rank); /* NULL: it has none */
+void agent_free_session(sri_agent *a, agent_object *x, agent_session *s);
+void agent_free_cell(sri_agent *a, uint32_t number); /* 0: there is none */
+void agent_object_untime(sri_agent *a, agent_object *x);
 sri_ns agent_objects_deadline(sri_agent *a);
 void agent_objects_tick(sri_agent *a, sri_ns now);
 

@@ -25,7 +25,7 @@ static_assert(sizeof(sri_request_head) == 8, "on the wire");
 /* Answer now, with SERRY_ETIMEDOUT if it would have to wait. */
 #define SRI_REQUEST_NOWAIT 1u
 /* A post to a home on another node: its number is answered, with nothing, once the home has dealt
- * with it (core/service.h says why). */
+ * with it (core/fence.h says why). */
 #define SRI_REQUEST_ACK 2u
 
 /* Of a FEED frame: the object is destroyed (.forget of its class). Sent to every member with a

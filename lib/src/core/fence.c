@@ -14,7 +14,6 @@
 
 uint32_t sri_service_unsettled;
 uint64_t sri_service_posted;
-uint64_t sri_service_answers;
 
 static struct {
     int home;     /* of those under way */

@@ -24,9 +24,6 @@ extern "C" {
 extern uint32_t sri_service_unsettled; /* posts not acknowledged */
 extern uint64_t sri_service_posted;    /* of all there ever were */
 
-extern uint64_t
-    sri_service_answers; /* of homes, that have come: news that may have been waited for */
-
 /* Have all been acknowledged that had been posted when .posted was `mark`? */
 static inline bool sri_fence_open(uint64_t mark)
 {

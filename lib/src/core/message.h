@@ -44,8 +44,6 @@ serry_err sri_message_cancel(serry_request *r);
 void sri_message_drop(serry_request *r);
 
 /* From the dispatcher (core/progress.c). */
-bool sri_message_deliver(
-    const sri_arrival *frame); /* false: a waiting thread got what it waits for */
 void sri_message_fate(int rank, sri_fate fate, int code);
 bool sri_message_push(void); /* sends what was kept back for full lanes; true if anything moved */
 

@@ -9,7 +9,8 @@
 void (*sri_fate_hook)(int rank, sri_fate fate, int code);
 void (*sri_progress_hook)(void);
 
-bool sri_message_deliver(const sri_arrival *a)
+/* False: a waiting thread got what it waits for. */
+static bool progress_message(const sri_arrival *a)
 {
     sri_peer *p = a->source >= 0 ? sri_peer_of(a->source) : NULL;
     if (__builtin_expect(!p, 0)) {
@@ -38,9 +39,11 @@ static bool progress_deliver(void *ctx, const sri_arrival *a)
     (void)ctx;
     bool go_on;
     if (__builtin_expect(a->kind <= SRI_KIND_WITHDRAW, 1)) {
-        go_on = sri_message_deliver(a);
-    } else if (a->kind == SRI_KIND_REPLY || a->kind == SRI_KIND_FEED) {
-        go_on = sri_service_deliver(a);
+        go_on = progress_message(a);
+    } else if (a->kind == SRI_KIND_REPLY) {
+        go_on = sri_service_reply(a);
+    } else if (a->kind == SRI_KIND_FEED) {
+        go_on = sri_service_feed(a);
     } else {
         sri_log(SRI_LOG_ERROR, "a frame of kind %u of rank %d is dropped", a->kind, a->source);
         return true;

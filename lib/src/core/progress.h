@@ -1,5 +1,5 @@
-/* core/progress.h: where the transport delivers: messages to core/match, answers to core/service.
- */
+/* core/progress.h: where the transport delivers: messages to core/match, answers to core/service,
+ * what homes send unasked to core/object. */
 #ifndef SRI_CORE_PROGRESS_H
 #define SRI_CORE_PROGRESS_H
 

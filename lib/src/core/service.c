@@ -1,4 +1,5 @@
-/* core/service.c: requests to homes and their answers.
+/* core/service.c: requests to homes and their answers: how they get there and back, whatever object
+ * they are for (core/object.c).
  *
  * The frames of a run must not be interleaved with those of another, and the lane may be full in
  * the middle of one: runs wait in line on the stacks of the threads that send them, and progress
@@ -11,8 +12,6 @@
 #include "base/grow.h"
 #include "core/fence.h"
 #include "core/wait.h"
-
-#include <serry/process.h>
 
 #include <stdio.h>
 #include <utlist.h>
@@ -51,11 +50,11 @@ static struct {
     uint32_t *idle;       /* places of them to use, a stack */
     uint32_t idle_count;
     size_t calls_room, idle_room;
-    sri_buffer feed;          /* the first pieces of a feed; one chain at a time */
-    bool feed_lost;           /* there was no memory for them */
     bool any_lost;            /* of the nodes below */
     bool lost[SRI_NODES_MAX]; /* with their agents */
 } service;
+
+uint64_t sri_service_answers;
 
 /* ---- homes ---- */
 
@@ -412,52 +411,9 @@ serry_err sri_service_call_fd(uint64_t object, uint16_t op, const void *args, si
     return sri_service_finish(number, reply, deadline, true);
 }
 
-/* ---- objects ---- */
-
-serry_err sri_service_check(uint64_t id, unsigned type)
-{
-    const sri_object_class *cls = sri_object_class_of(type);
-    const char *name = cls ? cls->name : "object";
-    int home = (int)sri_handle_home(id);
-    if (sri_handle_class(id) != type || sri_handle_generation(id) == 0
-        || (home > 0 && home >= sri_world.places.nodes))
-        return sri_fail(SERRY_EHANDLE, "the handle %#llx names no %s", (unsigned long long)id,
-                        name);
-    return SERRY_OK;
-}
-
-serry_err sri_service_create(unsigned type, const char *name, int node, const void *args,
-                             size_t len, uint64_t *id)
-{
-    sri_create_args create = { .type = type };
-    SRI_TRY(sri_node_of(node, &create.node));
-    if (name) {
-        size_t n = strlen(name);
-        if (n == 0 || n >= sizeof create.name)
-            return sri_fail(SERRY_EINVAL, "a name has 1 to %zu bytes, not %zu",
-                            sizeof create.name - 1, n);
-        memcpy(create.name, name, n);
-    }
-    sri_reply reply = { 0 };
-    uint64_t made;
-    serry_err e = sri_service_call(SRI_SERVICE_AGENT, SRI_OP_CREATE, &create, sizeof create, args,
-                                   len, &reply, SRI_NEVER);
-    if (e == SERRY_OK && reply.len != sizeof made)
-        e = sri_fail(SERRY_EINTERNAL, "the answer to a create has %zu bytes", reply.len);
-    if (e == SERRY_OK)
-        memcpy(id, reply.bytes, sizeof made);
-    sri_reply_fini(&reply);
-    return e;
-}
-
-serry_err sri_service_destroy(uint64_t id)
-{
-    return sri_service_call(id, SRI_OP_DESTROY, NULL, 0, NULL, 0, NULL, SRI_NEVER);
-}
-
 /* ---- what arrives ---- */
 
-static bool service_deliver_reply(const sri_arrival *a)
+bool sri_service_reply(const sri_arrival *a)
 {
     if (sri_fence_is_ack((uint32_t)a->aux)) {
         sri_fence_ack((uint32_t)a->aux);
@@ -493,13 +449,10 @@ static bool service_deliver_reply(const sri_arrival *a)
     return more;
 }
 
-/* A node is lost with its agent: no answer comes from there. */
-static bool service_lose(int node)
+void sri_service_lost(int node)
 {
     char text[64];
     int len = snprintf(text, sizeof text, "node %d is lost", node);
-    if (node < 0 || node >= SRI_NODES_MAX || node == sri_world.places.node)
-        return true;
     service.any_lost = service.lost[node] = true;
     sri_fence_lost(node);
     for (uint32_t i = 0; i < service.count; i++) {
@@ -513,56 +466,6 @@ static bool service_lose(int node)
         c->err = SERRY_EDIED;
         c->done = true;
     }
-    size_t n;
-    const sri_object_class *const *classes = sri_object_classes(&n);
-    for (size_t i = 0; i < n; i++) {
-        if (classes[i]->lost)
-            classes[i]->lost(node);
-    }
-    return false;
-}
-
-static bool service_deliver_feed(const sri_arrival *a)
-{
-    if (a->flags & SRI_FLAG_LOST)
-        return service_lose((int)a->aux);
-    const sri_object_class *cls = sri_object_class_of(sri_handle_class(a->aux));
-    if (a->flags & SRI_FLAG_FORGET) {
-        if (cls && cls->forget)
-            cls->forget(a->aux);
-        sri_wait_notify();
-        return true;
-    }
-    bool more = a->flags & SRI_FLAG_MORE;
-    const uint8_t *bytes = a->bytes;
-    size_t len = a->len;
-    if (more || service.feed.len > 0 || service.feed_lost) {
-        if (!service.feed_lost && sri_buffer_add(&service.feed, a->bytes, a->len) != SERRY_OK) {
-            service.feed_lost = true;
-            sri_buffer_fini(&service.feed);
-        }
-        bytes = service.feed.data;
-        len = service.feed.len;
-    }
-    if (more)
-        return true;
-    if (cls && cls->feed)
-        cls->feed(a->aux, service.feed_lost ? NULL : bytes, service.feed_lost ? 0 : len);
-    if (service.feed.cap > 65536)
-        sri_buffer_fini(&service.feed);
-    service.feed.len = 0;
-    service.feed_lost = false;
-    sri_wait_notify();
-    return true; /* more of them in one go */
-}
-
-bool sri_service_deliver(const sri_arrival *frame)
-{
-    if (frame->kind == SRI_KIND_REPLY)
-        return service_deliver_reply(frame);
-    if (frame->kind == SRI_KIND_FEED)
-        return service_deliver_feed(frame);
-    return true;
 }
 
 /* ---- beginning and end ---- */
@@ -579,7 +482,7 @@ void sri_service_fini(void)
             free(r);
     free(service.calls);
     free(service.idle);
-    sri_buffer_fini(&service.feed);
+    sri_service_feed_reset();
     memset(&service, 0, sizeof service);
     sri_fence_reset();
 }
@@ -587,11 +490,6 @@ void sri_service_fini(void)
 serry_err sri_service_init(void)
 {
     sri_service_fini();
-    size_t n;
-    const sri_object_class *const *classes = sri_object_classes(&n);
-    for (size_t i = 0; i < n; i++) {
-        if (classes[i]->forget)
-            classes[i]->forget(0);
-    }
+    sri_service_forget_all();
     return SERRY_OK;
 }

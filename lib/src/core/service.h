@@ -69,11 +69,20 @@ serry_err sri_service_destroy(uint64_t id);
 /* SERRY_EHANDLE unless id could name an object of that class. */
 serry_err sri_service_check(uint64_t id, unsigned type);
 
-/* From the dispatcher (core/progress.c). */
-bool sri_service_deliver(const sri_arrival *frame); /* false: an awaited answer has come */
+/* Answers of homes that have come: news that may have been waited for. */
+extern uint64_t sri_service_answers;
+
+/* From the dispatcher (core/progress.c). The first two: false if something awaited has come. */
+bool sri_service_reply(const sri_arrival *frame);
+bool sri_service_feed(const sri_arrival *frame);
 bool sri_service_push(void); /* sends what was kept back for a full lane; true if anything moved */
 serry_err sri_service_init(void); /* also in the child of a fork */
 void sri_service_fini(void);
+
+/* ---- between core/service.c and core/object.c ---- */
+void sri_service_lost(int node);   /* what was asked of homes there fails */
+void sri_service_feed_reset(void); /* what has come of a feed is nothing */
+void sri_service_forget_all(void); /* all classes: their objects */
 
 #ifdef __cplusplus
 }
