@@ -30,8 +30,9 @@ typedef struct sri_agent_options {
     uint64_t max_message; /* bytes */
     sri_places places;    /* what it points to must stay; .nodes 0 or 1: the only node */
     sri_links *links; /* to the other nodes' agents, open; NULL: the only node. Taken on success */
-    bool direct;      /* rank 0 was started by hand: it is told when the agent dies, not killed;
-                         and if it ends without being released, so does everything else */
+    /* Rank 0 was started by hand: it is told when the agent dies, not killed; and if it ends
+     * without being released, so does everything else. */
+    bool direct;
     /* All below may be NULL. */
     void *ctx;
     /* A member's fate, launched or started; of other nodes' members, a launched rank's. pid is 0 if

@@ -168,8 +168,8 @@ void agent_deliver_join(sri_agent *a, agent_member *m, const sri_arrival *f)
         return;
     }
     if (m->state != AGENT_SEATED || hello.version != SRI_JOIN_VERSION) {
-        SERRY_IGNORE(
-            members_welcome(a, m, sri_fail(SERRY_ESTATE, "rank %d has joined already", m->rank)));
+        serry_err e = sri_fail(SERRY_ESTATE, "rank %d has joined already", m->rank);
+        SERRY_IGNORE(members_welcome(a, m, e));
         sri_close(&fd);
         return;
     }

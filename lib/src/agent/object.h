@@ -70,8 +70,7 @@ struct sri_object_class {
     uint8_t type;
     const char *name; /* "queue" */
     size_t size;      /* of the home's state, zeroed at creation, starting with sri_object */
-    size_t
-        session; /* bytes kept for each member that uses an object, zeroed at first use; 0: none */
+    size_t session;   /* bytes for each member that uses an object, zeroed at first use; 0: none */
 
     /* ---- in the agent ---- */
     /* A new object; args are what sri_service_create sent. An error undoes the creation. */

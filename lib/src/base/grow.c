@@ -8,13 +8,12 @@
 
 void *sri_grow(void *items, size_t *cap, size_t need, size_t size)
 {
-    size_t most = (size_t)PTRDIFF_MAX / size;
     size_t n = *cap ? *cap : GROW_FIRST;
-    if (need > most)
+    if (need > SIZE_MAX / 4 / size) /* twice as much can be computed still */
         return NULL;
     while (n < need)
-        n = n <= most / 2 ? 2 * n : most;
-    void *more = n <= most ? realloc(items, n * size) : NULL;
+        n *= 2;
+    void *more = n <= SIZE_MAX / size ? realloc(items, n * size) : NULL;
     if (more)
         *cap = n;
     return more;

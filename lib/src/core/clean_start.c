@@ -1,8 +1,8 @@
 /* core/clean_start.c: see clean_start.h. */
 #include "core/clean_start.h"
 
-#include "base/fds.h"
 #include "base/error.h"
+#include "base/fds.h"
 #include "core/service.h"
 
 #include <fcntl.h>

@@ -2,8 +2,8 @@
  * and leave it again. */
 #include "core/message.h"
 
-#include "agent/wire.h"
 #include "agent/handle.h"
+#include "agent/wire.h"
 #include "core/match.h"
 #include "core/service.h"
 #include "core/wait.h"

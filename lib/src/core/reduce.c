@@ -15,12 +15,12 @@
 /* Signed sums and products are computed unsigned, where overflow is defined. */
 #define REDUCE_NUMBERS(name, type, wide)                                                           \
     REDUCE(sum_##name, type, (wide)a + (wide)b)                                                    \
-    REDUCE(prod_##name, type, (wide)a *(wide)b)                                                    \
+    REDUCE(prod_##name, type, ((wide)a) * ((wide)b))                                               \
     REDUCE(min_##name, type, a <= b ? a : b)                                                       \
     REDUCE(max_##name, type, a >= b ? a : b)
 
 #define REDUCE_BITS(name, type)                                                                    \
-    REDUCE(and_##name, type, a &b)                                                                 \
+    REDUCE(and_##name, type, (a) & (b))                                                            \
     REDUCE(or_##name, type, a | b)                                                                 \
     REDUCE(xor_##name, type, a ^ b)
 

@@ -45,7 +45,8 @@ void sri_guest_settle(const int *keep, int n)
     prctl(PR_SET_NAME, "serry-agent");
 }
 
-void sri_guest_refuse(const int *sockets, int n, serry_err e)
+/* There will be no agent: whoever says hello on these sockets is told why (serry_err_detail). */
+static void guest_refuse(const int *sockets, int n, serry_err e)
 {
     sri_packet_head head = { .kind = SRI_KIND_JOIN, .mark = SRI_PACKET_MARK };
     sri_welcome w = { .version = SRI_JOIN_VERSION, .err = (uint32_t)e };
@@ -89,7 +90,7 @@ void sri_guest_run(const sri_agent_options *o, const int *ranks, const int *sock
     if (e == SERRY_OK)
         e = sri_agent_create(&a, o);
     if (e != SERRY_OK) {
-        sri_guest_refuse(sockets, n, e);
+        guest_refuse(sockets, n, e);
         if (o->links)
             o->links->ops->close(o->links);
         return;

@@ -15,9 +15,6 @@ extern "C" {
  * signals that are meant for the program. */
 void sri_guest_settle(const int *keep, int n);
 
-/* There will be no agent: whoever says hello on these sockets is told why (serry_err_detail). */
-void sri_guest_refuse(const int *sockets, int n, serry_err e);
-
 /* Seconds of silence after which a host counts as lost, from SERRY_HEARTBEAT, or as given. */
 serry_err sri_guest_heartbeat(double *seconds);
 

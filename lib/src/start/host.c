@@ -3,8 +3,8 @@
 #include "start/host.h"
 
 #include "base/fds.h"
-#include "start/guest.h"
 #include "core/unseen.h"
+#include "start/guest.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -33,17 +33,12 @@ serry_err sri_door_enter(const sri_door *d, int rank, int *socket);
 
 /* The agent forked by this process, if there is one. */
 typedef struct sri_host_process {
-    pid_t pid; /* 0: none */
-    int pidfd;
-    int control; /* its end is the agent's, until it has been set up */
+    pid_t pid;   /* 0: none */
+    int pidfd;   /* -1: none, likewise */
+    int control; /* its end is the agent's, until it has been set up; -1: none */
     sri_door door;
     char address[SRI_LINK_ADDRESS]; /* for links */
 } sri_host_process;
-
-#define SRI_HOST_NONE                                                                              \
-    {                                                                                              \
-        .pidfd = -1, .control = -1                                                                 \
-    }
 
 /* Forks it. It listens for links on an interface (NULL: the one that leads to the others). */
 serry_err sri_host_fork(sri_host_process *p, const char *interface);

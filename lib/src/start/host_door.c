@@ -2,11 +2,11 @@
  * abstract unix socket with a random name. Whoever comes must be of the same user and show the
  * key; the rest is the same hello and welcome as everywhere. */
 #include "start/host.h"
-#include "start/guest.h"
 
 #include "base/error.h"
 #include "base/fds.h"
 #include "base/sha256.h"
+#include "start/guest.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,8 +5,8 @@
 #include "base/env.h"
 #include "base/fds.h"
 #include "base/log.h"
-#include "start/guest.h"
 #include "core/unseen.h"
+#include "start/guest.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -4,8 +4,8 @@
 #include "base/grow.h"
 #include "base/log.h"
 #include "core/core.h"
-#include "start/launch.h"
 #include "core/unseen.h"
+#include "start/launch.h"
 #include "start/world.h"
 #include "transport/local/local.h"
 

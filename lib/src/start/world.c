@@ -4,12 +4,12 @@
 #include "agent/wire.h"
 #include "base/env.h"
 #include "base/log.h"
-#include "start/launch.h"
 #include "core/member.h"
 #include "core/message.h"
 #include "core/progress.h"
 #include "core/service.h"
 #include "core/wait.h"
+#include "start/launch.h"
 #include "start/world_mpi.h"
 #include "transport/fault/fault.h"
 #include "transport/local/local.h"
@@ -272,7 +272,8 @@ static void world_leaving(void)
     }
 }
 
-void sri_world_join_children(void)
+/* Joins this process's children that are not daemons; core not entered. */
+static void world_join_children(void)
 {
     uint64_t child;
     if (sri_enter() != SERRY_OK)
@@ -306,7 +307,7 @@ serry_err serry_finalize(void)
     }
     sri_world.finalizing = true;
     sri_leave();
-    sri_world_join_children();
+    world_join_children();
     world_leaving();
 
     SRI_TRY(sri_enter());
@@ -371,7 +372,7 @@ void sri_world_child(int socket, serry_process_fn fn, const void *arg, size_t le
         _exit(70);
     }
     int32_t code = fn(arg, len);
-    sri_world_join_children();
+    world_join_children();
     world_leaving();
     fflush(NULL);
     if (sri_enter() == SERRY_OK) {

@@ -27,9 +27,6 @@ void sri_world_leave(bool inherited);
  * return. */
 SERRY_NORETURN void sri_world_child(int socket, serry_process_fn fn, const void *arg, size_t len);
 
-/* Joins this process's children that are not daemons; core not entered. */
-void sri_world_join_children(void);
-
 /* Forks the nursery, the clean copy of the program. Without it everything works but starting
  * processes from the agent. False: it cannot be had. */
 bool sri_nursery_fork(void);

@@ -9,9 +9,9 @@
 #include "base/env.h"
 #include "base/fds.h"
 #include "base/log.h"
+#include "core/progress.h"
 #include "start/muster.h"
 #include "start/plugin.h"
-#include "core/progress.h"
 #include "start/world.h"
 
 #include <serry/mpi_attach.h>
@@ -40,7 +40,7 @@ static struct {
     sri_door door;
     int door_fd;
     char address[SRI_LINK_ADDRESS];
-} far = { .host = SRI_HOST_NONE, .door_fd = -1 };
+} far = { .host = { .pidfd = -1, .control = -1 }, .door_fd = -1 };
 
 static serry_err far_fail(const sri_mpi_text *why)
 {

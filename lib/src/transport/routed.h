@@ -35,8 +35,8 @@ static inline uint64_t sri_route_pack(sri_route r)
 
 static inline sri_route sri_route_unpack(uint64_t aux)
 {
-    return (
-        sri_route){ .rank = (int)(aux >> 32), .kind = (uint8_t)(aux >> 8), .flags = (uint8_t)aux };
+    sri_route r = { (int)(aux >> 32), (uint8_t)(aux >> 8), (uint8_t)aux };
+    return r;
 }
 
 /* Takes `near` and `far` (NULL: none) on success, closes them when it is closed, and puts itself

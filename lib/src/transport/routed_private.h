@@ -100,7 +100,6 @@ typedef struct routed {
     bool far_first;   /* the last one was ended by the near transport */
     unsigned quiet;   /* polls of the far transport in a row that brought nothing */
     uint32_t bulks;   /* transfers under way */
-    sri_ns bulk_at;   /* one began or ended */
     sri_ns pause;     /* the next */
     sri_ns sleep_for; /* for the sleep that follows arm; SRI_NEVER: no limit */
 } routed;

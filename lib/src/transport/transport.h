@@ -47,7 +47,7 @@ typedef enum sri_kind {
 
 #define SRI_FLAG_MORE 1u       /* the next frame of this kind from this peer continues it */
 #define SRI_FLAG_COLLECTIVE 2u /* a message of a collective: matched apart from the user's */
-/* 4 is SRI_FLAG_FORGET of the object protocol. */
+/* 4 and 32 are SRI_FLAG_FORGET and SRI_FLAG_LOST of the object protocol. */
 /* For the transport: the caller's next call is another send to this peer, so that the peer need not
  * be rung for this one alone. */
 #define SRI_FLAG_SOON 8u

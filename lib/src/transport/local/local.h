@@ -52,7 +52,7 @@ typedef struct sri_welcome {
     uint32_t slot;  /* shm */
     uint32_t lanes; /* 0: shm, 1: socket */
     uint8_t daemon;
-    uint8_t lifeline; /* a descriptor comes whose end kills this process: see sri_join_options */
+    uint8_t lifeline; /* a descriptor comes whose end kills this process: sri_lifeline_arm */
     uint8_t reserved[2];
     int32_t node;
     int32_t nodes;

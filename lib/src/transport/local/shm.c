@@ -375,8 +375,8 @@ bool sri_shm_poll_lanes(sri_shm *s, bool *stopped)
     }
     if (s->n_active > 1 && ++s->first >= s->n_active)
         s->first = 0;
-    if (__builtin_expect(
-            atomic_load_explicit(&s->segment.slots[s->slot].summary, memory_order_relaxed) != 0, 0))
+    const sri_slot *me = &s->segment.slots[s->slot];
+    if (__builtin_expect(atomic_load_explicit(&me->summary, memory_order_relaxed) != 0, 0))
         shm_hear(s);
     /* Lanes that are not polled: each until it is empty, in turn. */
     for (uint32_t i = 0; i < s->n_ready;) {

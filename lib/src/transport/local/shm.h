@@ -40,8 +40,7 @@ typedef struct sri_shm {
     bool fenced;        /* this process takes part in others' barriers: its sends need no fence */
     bool agent_gone;    /* noticed, to be told in the next poll */
     bool agent_told;
-    bool packet_refused; /* a descriptor could not be passed: to be tried again soon, nobody will
-                            ring */
+    bool packet_refused; /* a descriptor could not be passed: to be tried soon, nobody will ring */
     uint64_t log_at;
     uint32_t *slot_of;   /* by rank */
     uint32_t ranks;      /* entries of slot_of */
