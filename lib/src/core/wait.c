@@ -1,4 +1,4 @@
-/* core/wait.c: the mutex, and waiting: spin, yield, sleep.
+/* core/wait.c: waiting: spin, yield, sleep.
  *
  * One waiting thread is the poller: it makes progress and, when nothing has come for a while,
  * sleeps at the transport's doorbell. The others sleep at one private word; whoever finishes
@@ -10,7 +10,6 @@
 
 #include "base/futex.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/single_threaded.h>
@@ -30,22 +29,19 @@
 #define WAIT_NOWAIT_ROUNDS 3 /* of progress, for a deadline of 0 */
 
 static struct {
-    pthread_mutex_t mutex;
-    bool taken; /* the mutex was really locked; the holder's */
     int processors;
-    bool poller;            /* some thread is */
-    bool poller_asleep;     /* and sleeps at the doorbell */
-    bool poller_asks;       /* and is in sri_wait_until */
-    bool poller_for_all;    /* what it has published covers other threads too */
-    _Atomic uint32_t queue; /* threads that want the mutex */
-    _Atomic uint32_t word;  /* changes when those asleep are to look again */
-    uint32_t asleep;        /* threads asleep at word */
-    uint32_t askers;        /* of these, in sri_wait_until */
-    uint32_t doubt;         /* so many answers are not spun for, */
-    uint32_t doubted;       /* and so many of them there have been */
-    int members;            /* as the transport said */
-    uint32_t asked;         /* waits that wanted to know */
-} waiting = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+    bool poller;           /* some thread is */
+    bool poller_asleep;    /* and sleeps at the doorbell */
+    bool poller_asks;      /* and is in sri_wait_until */
+    bool poller_for_all;   /* what it has published covers other threads too */
+    _Atomic uint32_t word; /* changes when those asleep are to look again */
+    uint32_t asleep;       /* threads asleep at word */
+    uint32_t askers;       /* of these, in sri_wait_until */
+    uint32_t doubt;        /* so many answers are not spun for, */
+    uint32_t doubted;      /* and so many of them there have been */
+    int members;           /* as the transport said */
+    uint32_t asked;        /* waits that wanted to know */
+} waiting;
 
 /* What is waited for: a flag, or anything that can be asked. */
 typedef struct wait_for {
@@ -62,34 +58,12 @@ static inline bool wait_over(const wait_for *w)
     return w->done ? *w->done : w->ready(w->ctx);
 }
 
-void sri_lock(void)
-{
-    if (__libc_single_threaded)
-        return;
-    if (pthread_mutex_trylock(&waiting.mutex) != 0) {
-        atomic_fetch_add(&waiting.queue, 1);
-        pthread_mutex_lock(&waiting.mutex);
-        atomic_fetch_sub(&waiting.queue, 1);
-    }
-    waiting.taken = true;
-}
-
-void sri_unlock(void)
-{
-    /* Not asked again whether there are threads: that may have changed in between. */
-    if (!waiting.taken)
-        return;
-    waiting.taken = false;
-    pthread_mutex_unlock(&waiting.mutex);
-}
-
 void sri_wait_reset(void)
 {
-    pthread_mutex_init(&waiting.mutex, NULL);
-    waiting.taken = waiting.poller = waiting.poller_asleep = false;
+    sri_lock_reset();
+    waiting.poller = waiting.poller_asleep = false;
     waiting.asleep = waiting.askers = 0;
     waiting.doubt = waiting.doubted = waiting.asked = 0;
-    atomic_store(&waiting.queue, 0);
     waiting.processors = sri_world.size <= WAIT_RANKS_ALONE ? serry_cpu_count() : 1;
 }
 
@@ -127,22 +101,17 @@ static inline void wait_relax(void)
 /* Lets others in between two rounds. */
 static inline void wait_let_in(bool yield)
 {
-    if (!waiting.taken) {
-        if (yield)
-            sched_yield();
-        else
-            wait_relax();
+    bool wanted = sri_lock_wanted();
+    if (!yield && !wanted) {
+        wait_relax();
         return;
     }
-    if (!yield && atomic_load_explicit(&waiting.queue, memory_order_relaxed) == 0) {
-        wait_relax(); /* nobody wants it; who will, says so there before it blocks */
+    if (!wanted && !sri_lock_shared()) {
+        sched_yield();
         return;
     }
     sri_unlock();
-    if (yield || atomic_load_explicit(&waiting.queue, memory_order_relaxed) != 0)
-        sched_yield();
-    else
-        sri_cpu_relax();
+    sched_yield();
     sri_lock();
 }
 

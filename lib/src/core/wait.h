@@ -5,6 +5,7 @@
 #define SRI_CORE_WAIT_H
 
 #include "core/core.h"
+#include "core/mutex.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -37,11 +38,6 @@ bool sri_wait_can_watch(void);
  * not `low`. To be called right after sri_wait_can_watch has said yes. */
 serry_err sri_wait_watch(const sri_atomic_u64 *word, uint32_t low, bool (*ready)(void *ctx),
                          void *ctx, sri_ns deadline, const sri_waiting *why);
-
-/* The mutex of the core. Taken only if the process has several threads; then a thread that waits
- * here is let in by the one that polls. */
-void sri_lock(void);
-void sri_unlock(void);
 
 /* Something that another thread may wait for has changed outside of a delivery (a thread finished
  * a request by itself): makes all waiting threads look again. Cheap when none waits. */
