@@ -1,5 +1,6 @@
 // ctest: timeout=60
 /* Messages: peers that go, and bad arguments. */
+#include "base/fate.h"
 #include "unit/core_message.h"
 
 namespace {
@@ -19,6 +20,13 @@ TEST_F(Message, AReceiveOfADeadRankFailsAndNamesTheSignal)
     EXPECT_EQ(serry_irecv(&r, 3, 5, buf, 1), SERRY_EDIED);
     EXPECT_EQ(serry_probe(3, 5, &st, SERRY_FOREVER), SERRY_EDIED);
     EXPECT_EQ(r.id, 4711u);
+}
+
+TEST_F(Message, AReceiveOfARankOfALostNodeNamesTheNode)
+{
+    net.when_asleep([&] { net.fate(3, SRI_FATE_DIED, sri_code_lost_with(7)); });
+    EXPECT_EQ(recv(3, 5), SERRY_EDIED);
+    EXPECT_STREQ(serry_err_detail(), "rank 3 was lost with node 7");
 }
 
 TEST_F(Message, ASendThatMeetsADeadLaneNamesTheCauseThatFollows)

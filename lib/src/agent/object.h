@@ -180,7 +180,8 @@ bool sri_home_beside(sri_object *o, uint64_t id, unsigned type);
 /* Is this rank a member that has neither left nor died? */
 bool sri_home_present(sri_object *o, int rank);
 
-/* The exit code of a member that is gone (-N for signal N); 0 if unknown. */
+/* The exit code of a member that is gone (-N for signal N, or as base/fate.h says); 0 if
+ * unknown. */
 int sri_home_exit_code(sri_object *o, int rank);
 
 /* Ends a member's process by SIGKILL. */

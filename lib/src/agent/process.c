@@ -1,6 +1,7 @@
 /* agent/process.c: the agent's own operations: naming, signalling and joining processes, finalize
  * and abort. */
 #include "agent/far.h"
+#include "base/fate.h"
 
 #include <signal.h>
 #include <sys/syscall.h>
@@ -24,7 +25,7 @@ static agent_member *process_of(sri_agent *a, uint64_t id)
 
 static void process_joined(sri_agent *a, sri_asker who, uint32_t which, const agent_member *m)
 {
-    sri_agent_joined joined = { which, m->code };
+    sri_agent_joined joined = { which, sri_code_is_lost(m->code) ? -SIGKILL : m->code };
     agent_answer(a, who, SERRY_OK, &joined, sizeof joined);
 }
 

@@ -5,6 +5,7 @@
 #include "base/grow.h"
 #include "base/log.h"
 #include "core/wait.h"
+#include "base/fate.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,8 +38,9 @@ serry_err sri_match_fail_gone(int rank)
         return sri_fail(SERRY_EDIED, "rank %d has finalized", rank);
     if (p->gone == SRI_FATE_LEFT)
         return sri_fail(SERRY_EDIED, "the started process of rank %d has ended", rank);
+    char text[48];
     if (p->code < 0)
-        return sri_fail(SERRY_EDIED, "rank %d was killed by signal %d", rank, -p->code);
+        return sri_fail(SERRY_EDIED, "rank %d %s", rank, sri_code_text(p->code, text, sizeof text));
     return sri_fail(SERRY_EDIED, "rank %d ended with exit code %d and without %s", rank, p->code,
                     rank < sri_world.size ? "finalizing" : "returning from its function");
 }

@@ -3,6 +3,7 @@
 #include "patterns/barrier_home.h"
 
 #include "base/error.h"
+#include "base/fate.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -167,10 +168,11 @@ void barrier_cancel(sri_object *o, sri_asker who)
 static void barrier_how_gone(barrier_home *b, int rank, sri_fate fate, char *text, size_t cap)
 {
     int code = sri_home_exit_code(&b->object, rank);
+    char end[48];
     if (fate == SRI_FATE_LEFT)
         snprintf(text, cap, "rank %d has left", rank);
     else if (code < 0)
-        snprintf(text, cap, "rank %d was killed by signal %d", rank, -code);
+        snprintf(text, cap, "rank %d %s", rank, sri_code_text(code, end, sizeof end));
     else
         snprintf(text, cap, "rank %d has ended", rank);
 }

@@ -4,6 +4,7 @@
 #include "base/point.h"
 #include "core/service.h"
 #include "core/wait.h"
+#include "base/fate.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -171,10 +172,10 @@ serry_err pipe_fail_over(const pipe_local *l)
                            : SERRY_OK;
     if (l->by < 0)
         return sri_fail(SERRY_ECLOSED, "the other end of the pipe is closed");
+    char end[48];
     if (l->code < 0)
-        return sri_fail((serry_err)l->over,
-                        "rank %d, which had the other end of the pipe, was killed by signal %d",
-                        l->by, -l->code);
+        return sri_fail((serry_err)l->over, "rank %d, which had the other end of the pipe, %s",
+                        l->by, sri_code_text(l->code, end, sizeof end));
     return sri_fail((serry_err)l->over, "rank %d, which had the other end of the pipe, has ended",
                     l->by);
 }

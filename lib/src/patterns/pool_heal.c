@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/fate.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -61,6 +62,7 @@ static void heal_fate_text(pool_home *p, const home_worker *w, char *text, size_
     int code = sri_home_exit_code(&p->o, w->rank);
     const char *what = pool_is_process(w) ? "worker" : "serving";
     char who[64];
+    char end[48];
     if (w->role == POOL_ROLE_DEPUTY)
         snprintf(who, sizeof who, "worker rank %d, for rank %d,", w->rank, w->deeds.principal);
     else
@@ -69,7 +71,7 @@ static void heal_fate_text(pool_home *p, const home_worker *w, char *text, size_
         snprintf(text, cap, "%s was killed: it took longer than %g s", who,
                  (double)p->set.task_timeout * 1e-9);
     else if (code < 0)
-        snprintf(text, cap, "%s was killed by signal %d", who, -code);
+        snprintf(text, cap, "%s %s", who, sri_code_text(code, end, sizeof end));
     else if (code > 0)
         snprintf(text, cap, "%s exited with code %d", who, code);
     else

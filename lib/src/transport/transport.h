@@ -99,7 +99,7 @@ typedef struct sri_sink {
     /* True: go on polling; false: return from poll after this frame. */
     bool (*deliver)(void *ctx, const sri_arrival *frame);
     /* Told once for each member and fate, after everything that member had sent here has been
-     * delivered. code is the exit code, or -N for signal N. */
+     * delivered. code is the exit code, or -N for signal N, or as base/fate.h says. */
     void (*fate)(void *ctx, int rank, sri_fate fate, int code);
     /* A bulk transfer has ended, well or not; its memory is the caller's again. All of a peer's are
      * told before its fate. May begin others. NULL if the caller never begins one. */
