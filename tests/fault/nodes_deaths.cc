@@ -109,7 +109,25 @@ SERRY_RANKS_BODY(node_one_is_lost)
     int x = serry_rank(), got = -1;
     size_t n = 0;
     ASSERT_EQ(serry_queue_put(kept, &x, sizeof x, SERRY_FOREVER), SERRY_OK);
+    serry_barrier b = {};
+    serry_barrier_options bo = {};
+    bo.name = "b";
+    bo.node = SERRY_NODE(2);
+    ASSERT_EQ(serry_barrier_create(&b, 4, &bo), SERRY_OK) << serry_err_detail();
+    serry_process sleeps = {};
+    serry_process_options so = {};
+    so.node = SERRY_NODE(1);
+    auto sleep = [](const void *, size_t) -> int {
+        for (;;)
+            pause();
+    };
+    if (serry_rank() == 0)
+        ASSERT_EQ(serry_process_start(&sleeps, sleep, nullptr, 0, &so), SERRY_OK);
     ASSERT_EQ(serry_world_barrier(), SERRY_OK);
+    if (serry_rank() == 1)
+        SERRY_IGNORE(serry_barrier_wait(b, nullptr, SERRY_FOREVER));
+    for (int waiting = 0; serry_rank() == 0 && waiting == 0;)
+        ASSERT_EQ(serry_barrier_waiting(b, &waiting), SERRY_OK);
     if (serry_rank() == 0)
         note("ready");
     if (serry_rank() == 2) {
@@ -118,6 +136,14 @@ SERRY_RANKS_BODY(node_one_is_lost)
         EXPECT_TRUE(has(serry_err_detail(), "lost")) << serry_err_detail();
     }
     EXPECT_EQ(listen_to(1), SERRY_EDIED) << serry_err_detail();
+    EXPECT_STREQ(serry_err_detail(), "rank 1 was lost with node 1");
+    EXPECT_EQ(serry_barrier_wait(b, nullptr, SERRY_FOREVER), SERRY_EBROKEN);
+    EXPECT_TRUE(has(serry_err_detail(), "rank 1 was lost with node 1")) << serry_err_detail();
+    if (serry_rank() == 0) {
+        int code = 0;
+        EXPECT_EQ(serry_process_join(sleeps, &code, SERRY_FOREVER), SERRY_OK);
+        EXPECT_EQ(code, -SIGKILL);
+    }
     EXPECT_EQ(serry_queue_size(lost, &n), SERRY_EDIED);
     EXPECT_TRUE(has(serry_err_detail(), "node 1 is lost")) << serry_err_detail();
     serry_queue q = {};

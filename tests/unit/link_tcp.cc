@@ -223,6 +223,31 @@ TEST_F(LinkTcp, ANodeKilledInTheMiddleOfMuchIsLost)
     EXPECT_EQ(node(0).links->ops->backlog(node(0).links, 1), 0u);
 }
 
+/* By one side, which is told soon whatever the other does, and after what had come. */
+TEST_F(LinkTcp, OneThatIsCutEndsOnBothSidesAfterWhatWasSent)
+{
+    open(3);
+    sri_links *l = node(0).links;
+    ASSERT_TRUE(node(1).send(0, pattern(5000, 1), 1));
+    pollfd arrived = { l->ops->fd(l), POLLIN, 0 };
+    ASSERT_EQ(::poll(&arrived, 1, static_cast<int>(patience(5000))), 1);
+    ASSERT_TRUE(node(0).send(1, pattern(70, 2), 2));
+    l->ops->cut(l, 1, "it was enough");
+    l->ops->cut(l, 1, "once is enough");
+    ASSERT_TRUE(node(0).send(1, pattern(80, 3), 3));
+    ASSERT_TRUE(run({ &node(0) }, [&] { return node(0).lost_of(1); }));
+    EXPECT_EQ(node(0).lost_of(1)->why, "it was enough");
+    EXPECT_FALSE(node(0).lost_of(1)->orderly);
+    ASSERT_EQ(node(0).got.size(), 1u);
+    EXPECT_TRUE(is_frame(node(0).got[0], 1, pattern(5000, 1), 1));
+    ASSERT_TRUE(run(all(), [&] { return node(1).lost_of(0); }));
+    ASSERT_EQ(node(1).got.size(), 1u);
+    EXPECT_TRUE(is_frame(node(1).got[0], 0, pattern(70, 2), 2));
+    ASSERT_TRUE(node(2).send(0, pattern(90, 4), 4));
+    ASSERT_TRUE(run(all(), [&] { return node(0).n_got == 2; }));
+    EXPECT_EQ(node(2).lost.size(), 0u);
+}
+
 TEST_F(LinkTcp, ASilentHostIsLostByTheHeartbeatAndAnIdleOneIsNot)
 {
     World w(4);

@@ -267,6 +267,23 @@ TEST_F(LinkTransport, APeerThatTheTransportKnowsIsGoneIsLostAfterWhatItSent)
     EXPECT_FALSE(node(0).lost[0].orderly);
 }
 
+/* The other side may not know: what it goes on to send is not taken. */
+TEST_F(LinkTransport, OneThatIsCutIsLostSoonHoweverMuchStillComes)
+{
+    open(3, 4096);
+    sri_links *l = node(0).links;
+    for (unsigned k = 0; k < 100; k++)
+        ASSERT_TRUE(node(1).send(0, pattern(50, k), k));
+    l->ops->cut(l, 1, "it was enough");
+    l->ops->cut(l, 1, "once is enough");
+    node(0).poll();
+    ASSERT_TRUE(node(0).lost_of(1));
+    EXPECT_EQ(node(0).lost_of(1)->why, "it was enough");
+    EXPECT_EQ(node(0).n_got, 0u);
+    ASSERT_TRUE(node(2).send(0, pattern(90, 4), 4));
+    ASSERT_TRUE(run(all(), [&] { return node(0).n_got == 1; }));
+}
+
 TEST_F(LinkTransport, NonsenseEndsThatLinkAlone)
 {
     struct {

@@ -168,6 +168,7 @@ serry_err sri_agent_create(sri_agent **out, const sri_agent_options *o)
     return SERRY_OK;
 
 free_far:
+    reach_free(a->reach);
     free(a->far_nodes);
     agent_free_members(a);
     agent_objects_fini(a);

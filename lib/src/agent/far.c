@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "transport/routed.h"
 
-#include <signal.h>
 #include <stdio.h>
 
 /* Links without a descriptor are looked at so often: at first, and after long silence. */
@@ -18,8 +17,8 @@
 
 void far_send(sri_agent *a, int node, const sri_link_frame *f)
 {
-    /* If there is no memory, the link ends: see far_lost. */
-    if (!a->far_nodes[node].ended)
+    /* If there is no memory, the link ends: see far_link_ended. */
+    if (!a->far_nodes[node].ended && !a->outcast)
         a->links->ops->send(a->links, node, f);
 }
 
@@ -140,7 +139,7 @@ bool far_admitted(const sri_agent *a, const agent_member *m)
     return m->admit <= a->far_admitted;
 }
 
-static void far_look_admitted(sri_agent *a)
+void far_look_admitted(sri_agent *a)
 {
     uint64_t least = a->far_admits;
     for (int node = 0; node < a->options.places.nodes; node++) {
@@ -207,7 +206,7 @@ static void far_take_admit(sri_agent *a, const sri_link_arrival *f)
 }
 
 /* Everything that this member had sent here has been handled. */
-static void far_fate(sri_agent *a, agent_member *m, sri_fate fate, int code)
+void far_fate(sri_agent *a, agent_member *m, sri_fate fate, int code)
 {
     bool was_in = m->state == AGENT_SEATED || m->state == AGENT_JOINED;
     if (m->state == AGENT_GONE || (fate == SRI_FATE_LEFT && !was_in))
@@ -268,6 +267,8 @@ static void far_deliver(void *ctx, const sri_link_arrival *f)
     sri_agent *a = ctx;
     agent_node *n = &a->far_nodes[f->node];
     agent_member *m = agent_member_of(a, f->source);
+    if (a->outcast)
+        return;
     switch ((sri_far_kind)f->kind) {
     case SRI_FAR_REQUEST:
         far_take_request(a, f);
@@ -302,53 +303,13 @@ static void far_deliver(void *ctx, const sri_link_arrival *f)
     case SRI_FAR_UNNAMED:
         directory_arrived(a, f);
         break;
+    case SRI_FAR_REACH:
+        far_reach(a, f);
+        break;
     default:
         sri_log(SRI_LOG_ERROR, "node %d sent a frame of kind %u, which nobody knows", f->node,
                 f->kind);
     }
-}
-
-/* ---- the end of a link ---- */
-
-/* What its members asked of homes there, they fail by themselves when they are told. */
-static void far_tell_lost(sri_agent *a, int node)
-{
-    sri_frame lost = {
-        .kind = SRI_KIND_FEED, .flags = SRI_FLAG_LOST, .aux = (uint64_t)node, .fd = -1
-    };
-    for (int r = 0; r < a->n_ranks; r++) {
-        const agent_member *m = a->members[r];
-        if (m && !m->far && (m->state == AGENT_JOINED || m->state == AGENT_LEFT))
-            agent_send(a, r, &lost);
-    }
-}
-
-static void far_lost(void *ctx, int node, bool orderly, const char *why)
-{
-    sri_agent *a = ctx;
-    agent_node *n = &a->far_nodes[node];
-    if (n->ended)
-        return;
-    n->ended = true;
-    n->lost = !orderly;
-    if (n->lost)
-        sri_log(SRI_LOG_WARN, "node %d is lost: %s", node, why);
-    for (int r = 0; r < a->n_ranks; r++) {
-        agent_member *m = a->members[r];
-        if (!m || m->node != node || m->state == AGENT_GONE)
-            continue;
-        if (m->state == AGENT_LEFT)
-            far_fate(a, m, SRI_FATE_ENDED, m->code);
-        else
-            far_fate(a, m, SRI_FATE_DIED, -SIGKILL);
-    }
-    far_asked_lost(a, node);
-    directory_lost(a, node);
-    far_tell_lost(a, node);
-    far_look_admitted(a);
-    if (node == 0 && n->lost && a->options.direct)
-        a->stop = true;
-    agent_waiters_look(a);
 }
 
 /* ---- the loop's side ---- */
@@ -380,7 +341,7 @@ static void far_nothing(void *ctx)
 
 bool far_lingers(sri_agent *a)
 {
-    if (!a->links || a->aborted)
+    if (!a->links || a->aborted || a->outcast)
         return false;
     if (!a->over)
         return true; /* the objects here are the world's */
@@ -420,12 +381,13 @@ serry_err far_init(sri_agent *a)
     a->far_nodes = calloc((size_t)a->options.places.nodes, sizeof *a->far_nodes);
     if (!a->far_nodes)
         return sri_fail(SERRY_ENOMEM, "no memory for %d nodes", a->options.places.nodes);
+    SRI_TRY(far_reach_init(a));
     SRI_TRY(far_launched(a));
     a->far_fd = l->ops->fd(l);
     if (a->far_fd >= 0)
         SRI_TRY(agent_epoll(a, a->far_fd, agent_event(AGENT_EVENT_LINKS, 0)));
     a->far_pause = FAR_PAUSE_LEAST;
-    l->sink = (sri_link_sink){ .ctx = a, .deliver = far_deliver, .lost = far_lost };
+    l->sink = (sri_link_sink){ .ctx = a, .deliver = far_deliver, .lost = far_link_ended };
     a->links = l;
     return SERRY_OK;
 }
@@ -442,5 +404,6 @@ void far_fini(sri_agent *a)
         a->links->ops->bye(a->links);
     if (a->links)
         a->links->ops->close(a->links);
+    reach_free(a->reach);
     free(a->far_nodes);
 }

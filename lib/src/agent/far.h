@@ -11,6 +11,7 @@
 #define SRI_FAR_H
 
 #include "agent/private.h"
+#include "agent/reach.h"
 
 typedef enum sri_far_kind {
     SRI_FAR_REQUEST = 1, /* source: the member, or -1: the agent, without an answer; aux = object;
@@ -27,6 +28,7 @@ typedef enum sri_far_kind {
                        * args */
     SRI_FAR_CREATED,  /* its answer: aux = number | error << 32; bytes: id, or the error's text */
     SRI_FAR_UNNAMED,  /* a home to node 0: bytes: far_unnamed */
+    SRI_FAR_REACH,    /* op = reach_word, aux = number; bytes: far_said */
 } sri_far_kind;
 
 typedef struct far_admit {
@@ -50,6 +52,12 @@ typedef struct far_unnamed {
 } far_unnamed;
 static_assert(sizeof(far_unnamed) == 80, "on the wire");
 
+typedef struct far_said {
+    int32_t about;
+    int32_t by;
+} far_said;
+static_assert(sizeof(far_said) == 8, "on the wire");
+
 /* ---- far.c: links, members of other nodes ---- */
 
 serry_err far_init(sri_agent *a); /* with options.links */
@@ -71,9 +79,18 @@ void far_member(sri_agent *a, const agent_member *m, uint8_t kind, uint8_t flags
 /* Tells the others: of a new member, which gets its place in their order; of a fate. */
 void far_admit_member(sri_agent *a, agent_member *m);
 bool far_admitted(const sri_agent *a, const agent_member *m);
+void far_look_admitted(sri_agent *a); /* another one has said so, or is gone */
 void far_tell(sri_agent *a, const agent_member *m, sri_fate fate, int code);
+/* A member elsewhere has come to that, and everything it had sent here has been handled. */
+void far_fate(sri_agent *a, agent_member *m, sri_fate fate, int code);
 /* Says that this node is ready for the end. True: all are. */
 bool far_quiet(sri_agent *a);
+
+/* ---- far_lost.c: nodes that are lost ---- */
+
+serry_err far_reach_init(sri_agent *a);
+void far_reach(sri_agent *a, const sri_link_arrival *f);
+void far_link_ended(void *ctx, int node, bool orderly, const char *why); /* for links */
 
 /* ---- far_ask.c: own operations that another agent carries out ---- */
 

@@ -72,6 +72,10 @@ typedef struct sri_links_ops {
     sri_ns (*deadline)(sri_links *l);
     /* Bytes kept for a node, not yet taken by the network. */
     size_t (*backlog)(sri_links *l, int node);
+    /* Ends the link to a node from here: what was sent goes as far as there is room for it, what
+     * has come from there may still be delivered, and .poll tells .lost soon, whatever the other
+     * side does. */
+    void (*cut)(sri_links *l, int node, const char *why);
     /* Says goodbye to every node: the end of the links after it is no failure. Nothing that is sent
      * after it need arrive. */
     void (*bye)(sri_links *l);

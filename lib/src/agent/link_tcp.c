@@ -113,6 +113,16 @@ static size_t tcp_backlog(sri_links *l, int node)
     return p ? p->backlog : 0;
 }
 
+static void tcp_cut(sri_links *l, int node, const char *why)
+{
+    link_tcp *t = tcp_of(l);
+    link_tcp_peer *p = tcp_peer(t, node);
+    if (p && p->out && !p->failed)
+        link_tcp_flush(t, node);
+    if (p)
+        link_tcp_fail(t, node, why);
+}
+
 static void tcp_bye(sri_links *l)
 {
     link_tcp *t = tcp_of(l);
@@ -202,6 +212,7 @@ static const sri_links_ops tcp_ops = {
     .fd = tcp_fd,
     .deadline = tcp_deadline,
     .backlog = tcp_backlog,
+    .cut = tcp_cut,
     .bye = tcp_bye,
     .close = tcp_close,
 };

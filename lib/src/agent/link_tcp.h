@@ -83,7 +83,8 @@ bool link_tcp_flush(link_tcp *t, int node);
 /* Reads and delivers a batch; true if anything came, or the peer was lost. */
 bool link_tcp_read(link_tcp *t, int node);
 void link_tcp_lose(link_tcp *t, int node, const char *why);
-void link_tcp_drop(link_tcp_peer *p); /* closes and frees, says nothing */
+void link_tcp_fail(link_tcp *t, int node, const char *why); /* its end is for .poll to tell */
+void link_tcp_drop(link_tcp_peer *p);                       /* closes and frees, says nothing */
 
 /* ---- link_tcp_address.c ---- */
 serry_err link_tcp_parse(const char *text, struct sockaddr_storage *to, socklen_t *len);

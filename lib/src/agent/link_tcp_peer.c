@@ -50,7 +50,7 @@ void link_tcp_drop(link_tcp_peer *p)
 }
 
 /* Nothing more can go out. What has come is still to be read; the end of it makes poll tell. */
-static void peer_fail(link_tcp *t, int node, const char *why)
+void link_tcp_fail(link_tcp *t, int node, const char *why)
 {
     link_tcp_peer *p = &t->peers[node];
     if (p->failed)
@@ -167,7 +167,7 @@ bool link_tcp_write(link_tcp *t, int node, const link_head *head, const sri_link
         memcpy(left, whole, sizeof left);
         ssize_t took = peer_send(t, p, left, n);
         if (took < 0) {
-            peer_fail(t, node, strerror(errno));
+            link_tcp_fail(t, node, strerror(errno));
             return true;
         }
         sent = (size_t)took;
@@ -175,7 +175,7 @@ bool link_tcp_write(link_tcp *t, int node, const link_head *head, const sri_link
     if (sent == total)
         return true;
     if (!peer_keep(p, whole, n, sent)) {
-        peer_fail(t, node, "there is no memory to keep what goes there");
+        link_tcp_fail(t, node, "there is no memory to keep what goes there");
         return false;
     }
     peer_want_out(t, node, true);
@@ -202,7 +202,7 @@ bool link_tcp_flush(link_tcp *t, int node)
         }
         ssize_t took = peer_send(t, p, iov, n);
         if (took < 0) {
-            peer_fail(t, node, strerror(errno));
+            link_tcp_fail(t, node, strerror(errno));
             return true;
         }
         any |= took > 0;

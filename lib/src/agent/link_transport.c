@@ -95,6 +95,11 @@ static size_t over_backlog(sri_links *l, int node)
     return p ? p->backlog : 0;
 }
 
+static void over_cut(sri_links *l, int node, const char *why)
+{
+    link_over_cut(over_of(l), node, why);
+}
+
 static void over_bye(sri_links *l)
 {
     over_links *o = over_of(l);
@@ -174,6 +179,7 @@ serry_err sri_links_over(sri_links **l,
         .fd = over_fd,
         .deadline = over_deadline,
         .backlog = over_backlog,
+        .cut = over_cut,
         .bye = over_bye,
         .close = over_close,
     };

@@ -54,6 +54,8 @@ typedef struct over_links {
 over_peer *link_over_peer(over_links *o, int node); /* NULL: lost, this one, or none */
 /* Nothing more goes there; poll tells that it is lost. `why` is a literal. */
 void link_over_fail(over_links *o, over_peer *p, const char *why);
+/* The same, after what there is room for, and nothing more is taken from there. */
+void link_over_cut(over_links *o, int node, const char *why);
 void link_over_drop_out(over_links *o, over_peer *p);
 /* Sends, and keeps what there is no room for. False: no memory, and the peer has failed. */
 bool link_over_put(over_links *o, int node, const link_head *head, const sri_link_frame *f);

@@ -160,6 +160,15 @@ bool link_over_flush(over_links *o, int node)
     return any;
 }
 
+void link_over_cut(over_links *o, int node, const char *why)
+{
+    over_peer *p = link_over_peer(o, node);
+    if (p)
+        link_over_flush(o, node);
+    if (p)
+        over_fail_deaf(o, p, why);
+}
+
 /* ---- in ---- */
 
 /* The first piece of a frame. */

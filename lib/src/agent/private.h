@@ -85,8 +85,10 @@ typedef struct agent_starter {
 
 /* What is known of the agent of a node. */
 typedef struct agent_node {
-    bool ended; /* its link has, in good order or not: nothing can be asked there any more */
+    bool ended; /* in good order or not: nothing can be asked there any more */
     bool lost;  /* and not in good order */
+    bool cut;   /* its link has ended; what of that, all are to agree on */
+    bool given; /* it is given up, as all agree */
     bool quiet; /* all launched ranks have arrived, as it knows, and nothing started runs there */
     uint64_t admitted; /* it knows all that was started here up to this */
 } agent_node;
@@ -189,6 +191,8 @@ struct sri_agent {
     agent_starter *starters; /* in order */
 
     agent_node *far_nodes; /* by node */
+    struct reach *reach;   /* which of them are lost */
+    bool outcast;          /* this one is: it ends with its members */
     int far_fd;            /* of the links; -1: they have none */
     unsigned far_rounds;   /* of polling, since the links were polled */
     sri_ns far_pause;      /* between two looks at links without a descriptor */

@@ -32,8 +32,9 @@ static_assert(sizeof(sri_request_head) == 8, "on the wire");
  * session when an object ends. */
 #define SRI_FLAG_FORGET 4u
 
-/* Of a FEED frame without bytes: aux is a node, and its agent is lost with all homes there. What
- * was asked of them and not answered by now never will be. */
+/* Of a FEED frame: aux is a node, and its agent is lost with all homes there. What was asked of
+ * them and not answered by now never will be. If it is this very node, the others have given it up,
+ * and the bytes say so to a person. */
 #define SRI_FLAG_LOST 32u
 
 /* The target of the agent's own operations. */

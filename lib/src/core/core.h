@@ -57,6 +57,8 @@ serry_err sri_node_of(int option, int32_t *node);
 /* The agent of this node has died: says so on standard error and ends this process (exit code
  * 70). Called by whoever notices. */
 SERRY_NORETURN void sri_agent_lost(void);
+/* The node of this process has been given up by the others, why is said to a person. */
+SERRY_NORETURN void sri_node_lost(const char *why, size_t len);
 
 #ifdef __cplusplus
 }

@@ -87,6 +87,12 @@ void sri_agent_lost(void)
     _exit(70);
 }
 
+void sri_node_lost(const char *why, size_t len)
+{
+    sri_log(SRI_LOG_ERROR, "%.*s; nothing here can go on", (int)len, why);
+    _exit(70);
+}
+
 bool serry_initialized(void)
 {
     return sri_is_member();

@@ -56,12 +56,15 @@ static struct {
 } feed;
 
 /* A node is lost with its agent: no answer comes from there, and no feed. */
-static bool object_lose(int node)
+static bool object_lose(const sri_arrival *a)
 {
+    int node = (int)a->aux;
     size_t n;
     const sri_object_class *const *classes = sri_object_classes(&n);
-    if (node < 0 || node >= SRI_NODES_MAX || node == sri_world.places.node)
+    if (node < 0 || node >= SRI_NODES_MAX)
         return true;
+    if (node == sri_world.places.node)
+        sri_node_lost((const char *)a->bytes, a->len);
     sri_service_lost(node);
     for (size_t i = 0; i < n; i++) {
         if (classes[i]->lost)
@@ -73,7 +76,7 @@ static bool object_lose(int node)
 bool sri_service_feed(const sri_arrival *a)
 {
     if (a->flags & SRI_FLAG_LOST)
-        return object_lose((int)a->aux);
+        return object_lose(a);
     const sri_object_class *cls = sri_object_class_of(sri_handle_class(a->aux));
     if (a->flags & SRI_FLAG_FORGET) {
         if (cls && cls->forget)
