@@ -46,7 +46,7 @@ static void agent_chain(sri_agent *a, agent_member *m, const sri_arrival *f)
                f->len < sizeof m->chain_head ? f->len : sizeof m->chain_head);
     }
     m->chained = f->flags & SRI_FLAG_MORE;
-    if (m->chain.len + f->len > a->options.max_message + 65536) {
+    if (m->chain.len + f->len > a->options.max_message + SRI_REQUEST_MORE) {
         sri_log(SRI_LOG_ERROR, "a request of rank %d is too long: it is ended", m->rank);
         agent_end_member(a, m, 9);
         sri_buffer_fini(&m->chain);

@@ -22,6 +22,10 @@ typedef struct sri_request_head {
 } sri_request_head;
 static_assert(sizeof(sri_request_head) == 8, "on the wire");
 
+/* Beside as many bytes as a message may have, a request has at most so many more. Longer ones are
+ * not sent; who sends one all the same is no member of ours. */
+#define SRI_REQUEST_MORE ((uint64_t)1 << 20)
+
 /* Answer now, with SERRY_ETIMEDOUT if it would have to wait. */
 #define SRI_REQUEST_NOWAIT 1u
 /* A post to a home on another node: its number is answered, with nothing, once the home has dealt

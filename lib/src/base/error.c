@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -81,6 +82,14 @@ serry_err sri_fail_errno(const char *what)
     default:
         return sri_fail(SERRY_ESYS, "%s: %s", what, strerror(code));
     }
+}
+
+serry_err sri_check_array(size_t n, size_t size, const char *things)
+{
+    if (n > PTRDIFF_MAX / size)
+        return sri_fail(SERRY_ELIMIT, "%zu %s: the limit is %zu", n, things,
+                        (size_t)PTRDIFF_MAX / size);
+    return SERRY_OK;
 }
 
 sri_kept_error sri_error_keep(serry_err e)

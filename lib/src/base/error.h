@@ -4,6 +4,7 @@
 #define SRI_BASE_ERROR_H
 
 #include <serry/error.h>
+#include <stddef.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -20,6 +21,9 @@ serry_err sri_fail_errno(const char *what);
 
 /* Passes on an error that came from elsewhere with its text. */
 serry_err sri_fail_text(serry_err e, const char *text);
+
+/* Can there be an array of n things of that size? SERRY_ELIMIT names how many at most. */
+serry_err sri_check_array(size_t n, size_t size, const char *things);
 
 /* A failure and its text, kept over a clean-up that may fail as well. */
 typedef struct sri_kept_error {

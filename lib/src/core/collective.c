@@ -105,9 +105,10 @@ static serry_err collective_check_blocks(const char *what, const void *at, size_
 {
     if (!at && len)
         return sri_fail(SERRY_EINVAL, "%s is NULL, with %zu bytes for each rank", what, len);
-    if (len > SIZE_MAX / 2 / (size_t)sri_world.size)
-        return sri_fail(SERRY_ELIMIT, "%s: %zu bytes for each of %d ranks", what, len,
-                        sri_world.size);
+    size_t most = SIZE_MAX / 2 / (size_t)sri_world.size;
+    if (len > most)
+        return sri_fail(SERRY_ELIMIT, "%s has %zu bytes for each of %d ranks: the limit is %zu",
+                        what, len, sri_world.size, most);
     return SERRY_OK;
 }
 
@@ -116,7 +117,8 @@ static serry_err collective_check_elements(const void *in, size_t n, serry_type 
 {
     SRI_TRY(sri_reduce_find(type, op, fn, size));
     if (n > SIZE_MAX / *size)
-        return sri_fail(SERRY_ELIMIT, "%zu elements of %zu bytes", n, *size);
+        return sri_fail(SERRY_ELIMIT, "%zu elements of %zu bytes: the limit of a message is %llu",
+                        n, *size, (unsigned long long)sri_world.max_message);
     return collective_check_bytes("in", in, n * *size);
 }
 

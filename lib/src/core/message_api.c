@@ -234,6 +234,8 @@ serry_err serry_wait_any(serry_request *rs, size_t n, size_t *which, serry_statu
     SRI_TRY(sri_enter());
     serry_err e = n ? api_check_request(rs) : SERRY_OK;
     if (e == SERRY_OK)
+        e = sri_check_array(n, sizeof *rs, "requests");
+    if (e == SERRY_OK)
         e = sri_deadline(timeout, &deadline);
     if (e == SERRY_OK)
         e = sri_message_wait_any(rs, n, which, status, deadline);
@@ -246,6 +248,8 @@ serry_err serry_wait_all(serry_request *rs, size_t n, serry_status *statuses, do
     sri_ns deadline;
     SRI_TRY(sri_enter());
     serry_err e = n ? api_check_request(rs) : SERRY_OK;
+    if (e == SERRY_OK)
+        e = sri_check_array(n, sizeof *rs, "requests");
     if (e == SERRY_OK)
         e = sri_deadline(timeout, &deadline);
     if (e == SERRY_OK)

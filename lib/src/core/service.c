@@ -73,6 +73,16 @@ static serry_err service_check_home(uint64_t object)
     return sri_fail(SERRY_EDIED, "node %d is lost", service_home(object));
 }
 
+/* What its home would not take, and end the sender for. */
+static serry_err service_check(uint64_t object, size_t args_len, size_t len)
+{
+    uint64_t most = sri_world.max_message + SRI_REQUEST_MORE - sizeof(sri_request_head);
+    if (__builtin_expect(args_len > most || len > most - args_len, 0))
+        return sri_fail(SERRY_ELIMIT, "a request of %zu and %zu bytes: the limit is %llu together",
+                        args_len, len, (unsigned long long)most);
+    return service_check_home(object);
+}
+
 /* Of a post that is acknowledged. */
 static size_t service_post_size(const service_run *r)
 {
@@ -203,7 +213,7 @@ static void service_put(uint64_t object, sri_request_head head, const void *args
 serry_err sri_service_post(uint64_t object, uint16_t op, const void *args, size_t args_len,
                            const void *body, size_t len)
 {
-    SRI_TRY(service_check_home(object));
+    SRI_TRY(service_check(object, args_len, len));
     service_run r = { .object = object,
                       .head.op = op,
                       .args = args,
@@ -219,7 +229,7 @@ serry_err sri_service_post(uint64_t object, uint16_t op, const void *args, size_
 serry_err sri_service_post_soon(uint64_t object, uint16_t op, const void *args, size_t args_len,
                                 const void *body, size_t len)
 {
-    SRI_TRY(service_check_home(object));
+    SRI_TRY(service_check(object, args_len, len));
     service_run now = { .object = object,
                         .head = { .op = op },
                         .args = args,
@@ -357,7 +367,7 @@ static serry_err service_begin(uint64_t object, uint16_t op, uint16_t flags, con
                                uint32_t *number)
 {
     uint32_t n = 0;
-    SRI_TRY(service_check_home(object));
+    SRI_TRY(service_check(object, args_len, len));
     SRI_TRY(service_open(object, &n));
     sri_request_head head = { .number = n, .op = op, .flags = flags };
     service_put(object, head, args, args_len, body, len, fd);

@@ -141,6 +141,7 @@ static serry_err several_check(serry_future *const *fs, size_t n, serry_wait_for
     bool any = false;
     if (!fs || n == 0)
         return sri_fail(SERRY_EINVAL, "there are no futures to wait for");
+    SRI_TRY(sri_check_array(n, sizeof(serry_future *), "futures"));
     if (mode != SERRY_FIRST && mode != SERRY_FIRST_ERROR && mode != SERRY_ALL)
         return sri_fail(SERRY_EINVAL, "%d is nothing that futures can be waited for", (int)mode);
     for (size_t i = 0; i < n; i++) {

@@ -43,6 +43,9 @@ static serry_err pool_check_options(const serry_pool_options *o)
         return sri_fail(SERRY_EINVAL, "%d retries, the limit is 10000", o->retries);
     if (!o->init_arg && o->init_len > 0)
         return sri_fail(SERRY_EINVAL, "init_arg is NULL, init_len %zu", o->init_len);
+    if (o->init_len > sri_world.max_message)
+        return sri_fail(SERRY_ELIMIT, "init_arg has %zu bytes, the limit is %llu", o->init_len,
+                        (unsigned long long)sri_world.max_message);
     if (o->name && strlen(o->name) > 63)
         return sri_fail(SERRY_EINVAL, "the pool's name has %zu bytes, the limit is 63",
                         strlen(o->name));

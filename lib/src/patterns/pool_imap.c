@@ -141,7 +141,8 @@ static serry_err imap_read_group(serry_results *it)
     }
     while (n < it->chunk && it->pending + n < it->in_flight && imap_read(it, it->read + n, &len)) {
         bool fits = len <= it->item_cap;
-        if (n > 0 && (!fits || len != size)) {
+        bool much = len > 0 && n >= sri_world.max_message / len; /* for one request */
+        if (n > 0 && (!fits || len != size || much)) {
             it->carried = true; /* it begins the next group */
             it->carried_len = len;
             break;

@@ -32,8 +32,8 @@ static serry_err map_check(serry_task_fn fn, const void *items, size_t item_size
         || __builtin_mul_overflow(n, result_size, &bytes) || bytes > SIZE_MAX / 2)
         return sri_fail(SERRY_EINVAL,
                         "%zu items of %zu bytes with results of %zu bytes are more "
-                        "than there can be",
-                        n, item_size, result_size);
+                        "than there can be: the limit of each is %zu bytes in all",
+                        n, item_size, result_size, SIZE_MAX / 2);
     if (isnan(o->timeout))
         return sri_fail(SERRY_EINVAL, "the timeout is not a number");
     return SERRY_OK;
@@ -46,8 +46,8 @@ static void map_shape(sri_map *m, size_t window)
     m->block = m->block ? m->block : 1;
     size_t cost = m->item_size + m->call->result_size + 8;
     size_t least = MAP_WINDOW_TASKS * (size_t)m->pool->workers;
-    if (m->o.chunk > 0 && m->o.chunk < m->n)
-        least *= m->o.chunk;
+    if (m->o.chunk > 0 && m->o.chunk < m->n && __builtin_mul_overflow(least, m->o.chunk, &least))
+        least = m->n;
     m->window = window / cost > least ? window / cost : least;
 }
 

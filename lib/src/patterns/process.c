@@ -309,6 +309,7 @@ serry_err serry_process_wait_any(const serry_process *ps, size_t n, size_t *whic
     sri_ns deadline;
     if (!ps || n == 0)
         return sri_fail(SERRY_EINVAL, "there is no process to wait for");
+    SRI_TRY(sri_check_array(n, sizeof *ps, "processes"));
     SRI_TRY(sri_deadline(timeout, &deadline));
     SRI_TRY(sri_enter());
     serry_err e = process_wait(ps, n, &joined, deadline);
