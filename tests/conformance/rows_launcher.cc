@@ -34,7 +34,7 @@ TEST(LauncherTimeout, SaysWhatEachRankWaitsFor)
     EXPECT_EQ(r.program.code, 110);
     for (const char *part :
          { "out of time after 3 s; still running: ranks 0-3", "rank 0 has waited ",
-           " s for a message from rank 1, tag 7\n", "rank 1 has waited ", " s for event go: clear",
+           " s for a message from rank 1, tag 7\n", "rank 1 has waited ", " s for event \"go\": clear",
            "rank 2 has waited ", " s for a message from any rank, any tag\n", "rank 3 has waited ",
            "in serry_finalize\n" })
         EXPECT_NE(r.program.err.find(part), std::string::npos) << part << "\nin\n" << r.program.err;

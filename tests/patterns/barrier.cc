@@ -411,7 +411,9 @@ SERRY_RANKS_TEST(Barrier, IsBrokenByOneThatDoesNotWaitLongEnough, .ranks({ 1 }))
         std::vector<serry_process> all = four_wait(job);
         double begin = serry_time();
         EXPECT_EQ(serry_barrier_wait(job.b, nullptr, timeout), SERRY_ETIMEDOUT);
-        EXPECT_STREQ(serry_err_detail(), "5 of 6 parties came in time");
+        EXPECT_NE(std::string(serry_err_detail()).find(": 5 of 6 parties came, after "),
+                  std::string::npos)
+            << serry_err_detail();
         EXPECT_GE(serry_time() - begin, timeout);
         join_all(all);
         EXPECT_TRUE(serry_barrier_is_broken(job.b));
@@ -497,7 +499,7 @@ SERRY_RANKS_TEST(Barrier, IsTheSameByItsNameAndSettings, .ranks({ 1, 3 }))
 SERRY_RANKS_TEST(Barrier, IsDescribed, .ranks({ 1 }).in_own_world())
 {
     serry_barrier b = named("gate", 2);
-    EXPECT_EQ(described(b.id), "barrier gate: 0 of 2 parties are here, waited at by nobody");
+    EXPECT_EQ(described(b.id), "barrier \"gate\": 0 of 2 parties are here, waited at by nobody");
     serry_process p = start(
         [](const void *arg, size_t) {
             must_wait(static_cast<const Job *>(arg)->b);
@@ -508,7 +510,7 @@ SERRY_RANKS_TEST(Barrier, IsDescribed, .ranks({ 1 }).in_own_world())
     must_wait(b);
     EXPECT_EQ(join(p), 0);
     EXPECT_EQ(serry_barrier_abort(b), SERRY_OK);
-    EXPECT_EQ(described(b.id), "barrier gate: broken: it was aborted by rank 0");
+    EXPECT_EQ(described(b.id), "barrier \"gate\": broken: aborted by rank 0");
 }
 
 /* ---- wrong use ---- */

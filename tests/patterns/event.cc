@@ -271,13 +271,12 @@ SERRY_RANKS_TEST(Event, OfOldIsNotTakenForANewOne, .ranks({ 1 }))
 SERRY_RANKS_TEST(Event, IsDescribed, .ranks({ 1 }).in_own_world())
 {
     serry_event e = make("tea");
-    EXPECT_EQ(described(e.id), "event tea: clear, waited for by nobody");
+    EXPECT_EQ(described(e.id), "event \"tea\": clear, waited for by nobody");
     set(e);
-    EXPECT_EQ(described(e.id), "event tea: set");
+    EXPECT_EQ(described(e.id), "event \"tea\": set");
     serry_event other = make();
     serry_process p = start(waits, Pair{ other, {}, 0 });
-    ASSERT_TRUE(
-        comes_to_say(other.id, "event without a name: clear, waited for by rank 1, for 0."));
+    ASSERT_TRUE(comes_to_say(other.id, "event #2: clear, waited for by rank 1, for 0."));
     set(other);
     EXPECT_EQ(join(p), 0);
 }

@@ -32,7 +32,7 @@ void wait_several(serry_pool *p)
     fs.push_back(fs[0]); /* the same twice */
     fs.push_back(fs[1]);
     EXPECT_EQ(serry_future_wait(fs.data(), 4, SERRY_ALL, &which, 0.05), SERRY_ETIMEDOUT);
-    EXPECT_STREQ(serry_err_detail(), "2 (of 4) futures unfinished");
+    EXPECT_STREQ(serry_err_detail(), "2 (of 4) futures unfinished, after 0.05 s");
     EXPECT_EQ(serry_future_wait(fs.data(), 4, SERRY_ALL, &which, SERRY_NOWAIT), SERRY_ETIMEDOUT);
     EXPECT_EQ(serry_future_wait(&fs[0], 1, SERRY_FIRST, &which, 0.01), SERRY_ETIMEDOUT);
     EXPECT_EQ(which, 1u);

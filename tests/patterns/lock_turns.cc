@@ -291,12 +291,12 @@ SERRY_RANKS_TEST(Lock, SaysWhoHoldsItAndWhoWaits, .ranks({ 1 }).in_own_world())
 {
     serry_lock l = make_lock("results"), r = make_lock(nullptr, true);
     EXPECT_EQ(describe(l.id), "lock \"results\": free");
-    EXPECT_EQ(describe(r.id), "lock without a name, recursive: free");
+    EXPECT_EQ(describe(r.id), "lock #2, recursive: free");
     EXPECT_EQ(acquire(l), SERRY_OK);
     EXPECT_EQ(acquire(r), SERRY_OK);
     EXPECT_EQ(acquire(r), SERRY_OK);
     EXPECT_EQ(describe(l.id), "lock \"results\": held by rank 0");
-    EXPECT_EQ(describe(r.id), "lock without a name, recursive: held by rank 0");
+    EXPECT_EQ(describe(r.id), "lock #2, recursive: held by rank 0");
     serry_process a = start(take_turn, Job{ l, {}, 0 });
     await_waiting(l.id, 1);
     std::string one =

@@ -56,8 +56,6 @@ inline void nap(double least, double most)
     nanosleep(&t, nullptr);
 }
 
-/* The same handle, made by rank 0 with its home on that node, in all ranks. */
-
 /* The same handle, made by rank 0, in all ranks. */
 template <class Handle>
 Handle shared_by_all(const std::function<serry_err(Handle *)> &make)

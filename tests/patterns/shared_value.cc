@@ -479,15 +479,15 @@ SERRY_RANKS_TEST(Value, DescribesItself, .ranks({ 1 }).in_own_world())
     char text[200];
     int32_t x = -5;
     ASSERT_EQ(serry_describe(make_value(SERRY_INT32, &x, "depth").id, text, sizeof text), SERRY_OK);
-    EXPECT_STREQ(text, "value depth: INT32 -5");
+    EXPECT_STREQ(text, "value \"depth\": INT32 -5");
     ASSERT_EQ(serry_describe(make_array(SERRY_FLOAT, 12).id, text, sizeof text), SERRY_OK);
-    EXPECT_STREQ(text, "array without a name: 12 of type FLOAT");
+    EXPECT_STREQ(text, "array #2: 12 of type FLOAT");
     serry_list l = make_list("todo");
     append(l, "one");
     ASSERT_EQ(serry_describe(l.id, text, sizeof text), SERRY_OK);
-    EXPECT_STREQ(text, "list todo: 1 items");
+    EXPECT_STREQ(text, "list \"todo\": 1 item");
     ASSERT_EQ(serry_describe(make_dict("space").id, text, sizeof text), SERRY_OK);
-    EXPECT_STREQ(text, "dict space: 0 keys");
+    EXPECT_STREQ(text, "dict \"space\": 0 keys");
 }
 
 } // namespace

@@ -276,7 +276,8 @@ TEST_F(Fence, ALostNodeEndsWhatWasAskedOfIt)
     net.settle();
     EXPECT_EQ(net.frames.size(), 1u) << "nothing is waited for any more";
     EXPECT_EQ(finish(there), SERRY_EDIED);
-    EXPECT_STREQ(serry_err_detail(), "node 1 is lost");
+    EXPECT_NE(std::string(serry_err_detail()).find("node 1 is lost"), std::string::npos)
+        << serry_err_detail();
     ASSERT_EQ(sri_enter(), SERRY_OK);
     EXPECT_FALSE(sri_service_done(elsewhere));
     sri_leave();

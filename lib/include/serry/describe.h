@@ -6,7 +6,7 @@
  *     SERRY_CHECK(serry_describe(work.id, text, sizeof text));
  *     puts(text);
  *
- * prints, say: queue without a name: 0 items, capacity 0, 0 gets and 0 puts wait
+ * prints, say: queue #1: 0 items, capacity 0, 0 gets and 0 puts wait
  */
 #ifndef SERRY_DESCRIBE_H
 #define SERRY_DESCRIBE_H

@@ -1,5 +1,10 @@
-/* agent/class.c: the classes of objects this program has, as the linker gathered them. */
+/* agent/class.c: the classes of objects this program has, as the linker gathered them, and how
+ * objects are called. */
 #include "agent/object.h"
+
+#include "agent/handle.h"
+
+#include <stdio.h>
 
 /* Weak: a program without classes has no such section. */
 extern const sri_object_class *const __start_sri_classes[] __attribute__((weak));
@@ -20,4 +25,19 @@ const sri_object_class *sri_object_class_of(unsigned type)
             return classes[i];
     }
     return NULL;
+}
+
+const char *sri_called(uint64_t id, const char *name, int nodes, char text[SRI_CALLED])
+{
+    id &= ~SRI_HANDLE_SIDE;
+    const sri_object_class *cls = sri_object_class_of(sri_handle_class(id));
+    const char *kind = cls ? cls->name : "object";
+    if (name && name[0])
+        snprintf(text, SRI_CALLED, "%s \"%s\"", kind, name);
+    else if (nodes > 1)
+        snprintf(text, SRI_CALLED, "%s #%u of node %u", kind, sri_handle_index(id),
+                 sri_handle_home(id));
+    else
+        snprintf(text, SRI_CALLED, "%s #%u", kind, sri_handle_index(id));
+    return text;
 }

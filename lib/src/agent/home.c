@@ -151,13 +151,27 @@ void sri_home_reply(sri_object *o, sri_asker who, const void *head, size_t head_
 
 void sri_home_refuse(sri_object *o, sri_asker who, serry_err e, const char *fmt, ...)
 {
-    char text[256];
+    if (who.number == 0)
+        return;
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(text, sizeof text, fmt, ap);
+    agent_refuse(o->agent, who, sri_fail_of(e, sri_home_called(o), fmt, ap));
     va_end(ap);
-    size_t len = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
-    agent_answer(o->agent, who, e, text, len);
+}
+
+void sri_home_opened(sri_object *o, sri_asker who, const void *out, size_t len)
+{
+    sri_home_reply(o, who, out, len, o->name, strlen(o->name));
+}
+
+/* It is kept: some are refused again and again. */
+const char *sri_home_called(sri_object *o)
+{
+    static char text[SRI_CALLED];
+    agent_object *x = agent_object_outer(o);
+    if (!x->called)
+        x->called = strdup(sri_called(o->id, o->name, o->agent->options.places.nodes, text));
+    return x->called ? x->called : text;
 }
 
 void sri_home_feed(sri_object *o, int rank, const void *head, size_t head_len, const void *body,

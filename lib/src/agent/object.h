@@ -57,13 +57,15 @@ typedef struct sri_asker {
     bool nowait;     /* answer now, with SERRY_ETIMEDOUT if it would have to wait */
 } sri_asker;
 
+#define SRI_NAME 64 /* bytes of an object's name, with the 0 */
+
 /* The head of each object's state: a class's own struct starts with it. */
 struct sri_object {
     uint64_t id;
     const sri_object_class *cls;
     sri_agent *agent;
-    int creator;   /* rank */
-    char name[64]; /* "" if it has none */
+    int creator;         /* rank */
+    char name[SRI_NAME]; /* "" if it has none */
 };
 
 struct sri_object_class {
@@ -125,13 +127,22 @@ struct sri_object_class {
 const sri_object_class *sri_object_class_of(unsigned type);
 const sri_object_class *const *sri_object_classes(size_t *n);
 
+/* How an object is called in texts: lock "gate"; without a name lock #3, by its number at its home;
+ * lock #3 of node 1 where there are several nodes. */
+#define SRI_CALLED 112
+const char *sri_called(uint64_t id, const char *name, int nodes, char text[SRI_CALLED]);
+const char *sri_home_called(sri_object *o); /* valid until the next call of it */
+
 /* Answers a request; a post's asker is ignored. bytes of head and body arrive as one run. With an
  * error the run is its detail text instead: sri_home_refuse. Never fails towards the caller: what
  * does not fit the lane now is kept and sent later; a member that is gone gets nothing. */
 void sri_home_reply(sri_object *o, sri_asker who, const void *head, size_t head_len,
                     const void *body, size_t len);
+/* The text is put behind what the object is called: lock "gate": held by rank 3. */
 void sri_home_refuse(sri_object *o, sri_asker who, serry_err e, const char *fmt, ...)
     SERRY_PRINTF(4, 5);
+/* The answer to an open: out, and the object's name behind it, for sri_local_open. */
+void sri_home_opened(sri_object *o, sri_asker who, const void *out, size_t len);
 
 /* Sends bytes to a member unasked; they arrive at the class's .feed there, in order. */
 void sri_home_feed(sri_object *o, int rank, const void *head, size_t head_len, const void *body,

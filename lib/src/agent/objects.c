@@ -66,11 +66,12 @@ static void objects_free(sri_agent *a, agent_object *x)
     agent_free_cell(a, x->word);
     if (x->deadline)
         agent_object_untime(a, x);
-    if (x->object.name[0] && SRI_HASHED(by_name, x)) {
+    if (SRI_HASHED(by_name, x)) {
         HASH_DELETE(by_name, a->names, x);
         directory_unnamed(a, x->key);
     }
     objects_free_index(a, x->index);
+    free(x->called);
     free(x);
 }
 
@@ -206,7 +207,7 @@ static void objects_describe(sri_agent *a, sri_asker who, sri_object *o)
     if (o->cls->describe)
         o->cls->describe(o, text, sizeof text);
     else
-        snprintf(text, sizeof text, "%s%s%s", o->cls->name, o->name[0] ? " " : "", o->name);
+        snprintf(text, sizeof text, "%s", sri_home_called(o));
     agent_answer(a, who, SERRY_OK, text, strlen(text));
 }
 
@@ -219,9 +220,11 @@ static void objects_request(sri_agent *a, sri_asker who, uint64_t aux, uint16_t 
     }
     agent_object *x = objects_find(a, aux);
     if (!x) {
-        static const char text[] = "the object was destroyed, or never was";
+        char of[SRI_CALLED];
         if (op != SRI_OP_CANCEL)
-            agent_answer(a, who, SERRY_EHANDLE, text, sizeof text - 1);
+            agent_refuse(a, who,
+                         sri_fail(SERRY_EHANDLE, "%s was destroyed, or never was",
+                                  sri_called(aux, NULL, a->options.places.nodes, of)));
         return;
     }
     if (op == SRI_OP_CANCEL) {

@@ -143,6 +143,7 @@ typedef struct agent_object {
     struct agent_object *next_timed;
     UT_hash_handle by_name;
     char key[AGENT_KEY]; /* class and name */
+    char *called;        /* as sri_called says; NULL: nobody has asked yet */
     _Alignas(16) sri_object object;
 } agent_object;
 

@@ -18,14 +18,14 @@ static void waiting_for_peer(const char *what, const sri_waiting *w, char *text,
 
 static void waiting_for_object(sri_agent *a, uint64_t id, char *text, size_t cap)
 {
+    char of[SRI_CALLED];
     sri_object *o = agent_object_of(a, id & ~SRI_HANDLE_SIDE);
     if (o && o->cls->describe)
         o->cls->describe(o, text, cap);
     else
         snprintf(text, cap, "%s",
-                 o    ? o->cls->name
-                 : id ? "an object of another node"
-                      : "the agent");
+                 id ? sri_called(id, o ? o->name : NULL, a->options.places.nodes, of)
+                    : "the agent");
 }
 
 void sri_agent_waiting(sri_agent *a, int rank, char *text, size_t cap)

@@ -2,7 +2,6 @@
 #include "base/error.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,10 +47,35 @@ serry_err sri_fail(serry_err e, const char *fmt, ...)
     return e;
 }
 
+serry_err sri_fail_of(serry_err e, const char *of, const char *fmt, va_list ap)
+{
+    size_t len = strnlen(of, sizeof error_detail / 2);
+    memcpy(error_detail, of, len);
+    memcpy(error_detail + len, ": ", 3);
+    len += 2;
+    size_t plain = strcspn(fmt, "%");
+    if (fmt[plain] || len + plain >= sizeof error_detail)
+        vsnprintf(error_detail + len, sizeof error_detail - len, fmt, ap);
+    else
+        memcpy(error_detail + len, fmt, plain + 1); /* some fail again and again */
+    return e;
+}
+
+serry_err sri_fail_after(double seconds)
+{
+    size_t len = strlen(error_detail);
+    snprintf(error_detail + len, sizeof error_detail - len,
+             seconds < 1000 ? ", after %.3g s" : ", after %.0f s", seconds);
+    return SERRY_ETIMEDOUT;
+}
+
 serry_err sri_fail_text(serry_err e, const char *text)
 {
-    if (text != error_detail)
-        snprintf(error_detail, sizeof error_detail, "%s", text);
+    if (text == error_detail)
+        return e;
+    size_t len = strnlen(text, sizeof error_detail - 1);
+    memcpy(error_detail, text, len);
+    error_detail[len] = '\0';
     return e;
 }
 

@@ -6,6 +6,8 @@
 #include <serry/error.h>
 #include <stddef.h>
 
+#include <stdarg.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -24,6 +26,18 @@ serry_err sri_fail_text(serry_err e, const char *text);
 
 /* Can there be an array of n things of that size? SERRY_ELIMIT names how many at most. */
 serry_err sri_check_array(size_t n, size_t size, const char *things);
+
+/* The same as sri_fail of a thing that has a name: "of: text". */
+serry_err sri_fail_of(serry_err e, const char *of, const char *fmt, va_list ap);
+
+/* What was asked for has not come within so many seconds: the detail says so, too. */
+serry_err sri_fail_after(double seconds);
+
+/* The last line of a call that has a timeout. */
+static inline serry_err sri_within(serry_err e, double timeout)
+{
+    return __builtin_expect(e == SERRY_ETIMEDOUT, 0) && timeout > 0 ? sri_fail_after(timeout) : e;
+}
 
 /* A failure and its text, kept over a clean-up that may fail as well. */
 typedef struct sri_kept_error {

@@ -97,7 +97,7 @@ static serry_err message_not_in_time(int source, int tag)
         snprintf(from, sizeof from, "rank %d", source);
     if (tag != SERRY_ANY)
         snprintf(tagged, sizeof tagged, "tag %d", tag);
-    return sri_fail(SERRY_ETIMEDOUT, "no message of %s, %s, in time", from, tagged);
+    return sri_fail(SERRY_ETIMEDOUT, "no message of %s, %s", from, tagged);
 }
 
 /* What a receive tells its caller. */
@@ -275,10 +275,29 @@ static serry_err message_harvest(serry_request *r, serry_status *status)
 
 static const serry_status message_no_status = { SERRY_NONE, SERRY_ANY, 0 };
 
-static serry_err message_requests_late(size_t pending)
+/* "a receive of rank 3, tag 7" */
+static void message_describe(const sri_request *q, char *text, size_t cap)
 {
-    return sri_fail(SERRY_ETIMEDOUT, "%zu request%s did not finish in time", pending,
-                    pending == 1 ? "" : "s");
+    char peer[32] = "any rank", tag[32] = "any tag";
+    if (q->peer != SERRY_ANY)
+        snprintf(peer, sizeof peer, "rank %d", q->peer);
+    if (q->tag != SERRY_ANY)
+        snprintf(tag, sizeof tag, "tag %d", q->tag);
+    snprintf(text, cap, "%s %s, %s", q->kind ? "a send to" : "a receive of", peer, tag);
+}
+
+static serry_err message_requests_late(const serry_request *rs, size_t n, size_t pending)
+{
+    char text[96] = "";
+    for (size_t i = 0; i < n && !text[0]; i++) {
+        const sri_request *q = rs[i].id ? sri_request_find(rs[i].id) : NULL;
+        if (q && !q->done)
+            message_describe(q, text, sizeof text);
+    }
+    if (pending == 1)
+        return sri_fail(SERRY_ETIMEDOUT, "%s, did not finish", text);
+    return sri_fail(SERRY_ETIMEDOUT, "%zu requests did not finish, the first of them %s", pending,
+                    text);
 }
 
 serry_err sri_message_wait_all(serry_request *rs, size_t n, serry_status *statuses, sri_ns deadline)
@@ -308,7 +327,7 @@ serry_err sri_message_wait_all(serry_request *rs, size_t n, serry_status *status
     }
     if (first.e != SERRY_OK)
         return sri_error_again(&first);
-    return pending ? message_requests_late(pending) : SERRY_OK;
+    return pending ? message_requests_late(rs, n, pending) : SERRY_OK;
 }
 
 serry_err sri_message_wait_any(serry_request *rs, size_t n, size_t *which, serry_status *status,
@@ -330,7 +349,7 @@ serry_err sri_message_wait_any(serry_request *rs, size_t n, size_t *which, serry
         return message_harvest(&rs[i], status);
     }
     if (pending)
-        return message_requests_late(pending);
+        return message_requests_late(rs, n, pending);
     if (which)
         *which = n;
     if (status)
@@ -353,7 +372,7 @@ serry_err sri_message_wait(serry_request *r, serry_status *status, sri_ns deadli
         SERRY_IGNORE(sri_wait(&gate.open, deadline, &why));
         q->gate = NULL;
         if (!q->done)
-            return message_requests_late(1);
+            return message_requests_late(r, 1, 1);
     }
     return message_harvest(r, status);
 }

@@ -135,7 +135,7 @@ serry_err serry_recv(int source, int tag, void *buf, size_t cap, serry_status *s
     else if (e == SERRY_OK)
         e = sri_message_recv(SRI_CONTEXT_USER, source, tag, buf, cap, status, deadline);
     sri_leave();
-    return e;
+    return sri_within(e, timeout);
 }
 
 serry_err serry_sendrecv(int dest, int send_tag, const void *out, size_t len, int source,
@@ -176,7 +176,7 @@ serry_err serry_probe(int source, int tag, serry_status *status, double timeout)
     else if (e == SERRY_OK)
         e = sri_message_probe(SRI_CONTEXT_USER, source, tag, status, deadline);
     sri_leave();
-    return e;
+    return sri_within(e, timeout);
 }
 
 static serry_err api_check_request(const void *r)
@@ -224,7 +224,7 @@ serry_err serry_wait(serry_request *r, serry_status *status, double timeout)
     else if (e == SERRY_OK)
         e = sri_message_wait(r, status, deadline);
     sri_leave();
-    return e;
+    return sri_within(e, timeout);
 }
 
 serry_err serry_wait_any(serry_request *rs, size_t n, size_t *which, serry_status *status,
@@ -240,7 +240,7 @@ serry_err serry_wait_any(serry_request *rs, size_t n, size_t *which, serry_statu
     if (e == SERRY_OK)
         e = sri_message_wait_any(rs, n, which, status, deadline);
     sri_leave();
-    return e;
+    return sri_within(e, timeout);
 }
 
 serry_err serry_wait_all(serry_request *rs, size_t n, serry_status *statuses, double timeout)
@@ -255,7 +255,7 @@ serry_err serry_wait_all(serry_request *rs, size_t n, serry_status *statuses, do
     if (e == SERRY_OK)
         e = sri_message_wait_all(rs, n, statuses, deadline);
     sri_leave();
-    return e;
+    return sri_within(e, timeout);
 }
 
 serry_err serry_cancel(serry_request *r)

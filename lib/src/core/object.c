@@ -19,6 +19,13 @@ serry_err sri_service_check(uint64_t id, unsigned type)
     return SERRY_OK;
 }
 
+serry_err sri_service_destroyed(uint64_t id)
+{
+    char of[SRI_CALLED];
+    return sri_fail(SERRY_EHANDLE, "%s: destroyed",
+                    sri_called(id, NULL, sri_world.places.nodes, of));
+}
+
 serry_err sri_service_create(unsigned type, const char *name, int node, const void *args,
                              size_t len, uint64_t *id)
 {

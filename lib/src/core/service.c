@@ -66,11 +66,18 @@ static int service_home(uint64_t object)
                                                                          : home;
 }
 
+static const char *service_called(uint64_t object, char text[SRI_CALLED])
+{
+    return sri_called(object, NULL, sri_world.places.nodes, text);
+}
+
 static serry_err service_check_home(uint64_t object)
 {
     if (__builtin_expect(!service.any_lost, 1) || !service.lost[service_home(object)])
         return SERRY_OK;
-    return sri_fail(SERRY_EDIED, "node %d is lost", service_home(object));
+    char of[SRI_CALLED];
+    return sri_fail(SERRY_EDIED, "%s: node %d is lost", service_called(object, of),
+                    service_home(object));
 }
 
 /* What its home would not take, and end the sender for. */
@@ -326,7 +333,7 @@ static serry_err service_take(uint32_t number, sri_reply *reply)
     service_call *c = service_find(number);
     serry_err e = c->err;
     if (e != SERRY_OK) {
-        char text[256];
+        char text[SRI_DETAIL];
         size_t n = c->reply.len < sizeof text ? c->reply.len : sizeof text - 1;
         if (n)
             memcpy(text, c->reply.bytes, n);
@@ -396,7 +403,7 @@ serry_err sri_service_finish(uint32_t number, sri_reply *reply, sri_ns deadline,
         sri_waiting why = { .kind = SRI_WAIT_OBJECT, .peer = SRI_AGENT, .object = c->object };
         if (sri_wait_answer(&c->done, deadline, &why) != SERRY_OK) {
             if (!cancel)
-                return sri_fail(SERRY_ETIMEDOUT, "no answer in time");
+                return sri_fail(SERRY_ETIMEDOUT, "no answer");
             service_cancel(c->object, number);
             (void)sri_wait(&c->done, SRI_NEVER, &why);
         }
@@ -461,8 +468,6 @@ bool sri_service_reply(const sri_arrival *a)
 
 void sri_service_lost(int node)
 {
-    char text[64];
-    int len = snprintf(text, sizeof text, "node %d is lost", node);
     service.any_lost = service.lost[node] = true;
     sri_fence_lost(node);
     for (uint32_t i = 0; i < service.count; i++) {
@@ -470,7 +475,9 @@ void sri_service_lost(int node)
         if (!c->used || c->done || service_home(c->object) != node)
             continue;
         sri_buffer_fini(&c->reply.large);
-        memcpy(c->reply.small, text, (size_t)len);
+        char of[SRI_CALLED];
+        int len = snprintf((char *)c->reply.small, sizeof c->reply.small, "%s: node %d is lost",
+                           service_called(c->object, of), node);
         c->reply.bytes = c->reply.small;
         c->reply.len = (size_t)len;
         c->err = SERRY_EDIED;

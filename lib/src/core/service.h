@@ -69,6 +69,9 @@ serry_err sri_service_destroy(uint64_t id);
 /* SERRY_EHANDLE unless id could name an object of that class. */
 serry_err sri_service_check(uint64_t id, unsigned type);
 
+/* SERRY_EHANDLE: it was an object, and has been destroyed. */
+serry_err sri_service_destroyed(uint64_t id);
+
 /* Answers of homes that have come: news that may have been waited for. */
 extern uint64_t sri_service_answers;
 

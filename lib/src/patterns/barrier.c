@@ -127,11 +127,14 @@ static serry_err barrier_act(barrier_local *l, barrier_wire_place *place)
 }
 
 /* Core entered; *entered is false if it is not any more. */
-static serry_err barrier_wait_entered(barrier_local *l, sri_ns deadline, int *index, bool *entered)
+static serry_err barrier_wait_entered(barrier_local *l, sri_ns deadline, double timeout, int *index,
+                                      bool *entered)
 {
     barrier_wire_place place = { 0 };
-    if (deadline == SRI_NEVER && l->timeout > 0)
-        SRI_TRY(sri_deadline(l->timeout, &deadline));
+    if (deadline == SRI_NEVER && l->timeout > 0) {
+        timeout = l->timeout;
+        SRI_TRY(sri_deadline(timeout, &deadline));
+    }
     SRI_POINT(60);
     serry_err e = barrier_ask_place(l->local.id, BARRIER_OP_ARRIVE, NULL, 0, deadline, &place);
     SRI_POINT(61);
@@ -142,7 +145,7 @@ static serry_err barrier_wait_entered(barrier_local *l, sri_ns deadline, int *in
     }
     if (e == SERRY_OK && index)
         *index = (int)place.index;
-    return e;
+    return sri_within(e, timeout);
 }
 
 /* ---- the public calls ---- */
@@ -151,9 +154,10 @@ static serry_err barrier_settings_of(int parties, const serry_barrier_options *o
                                      barrier_wire_settings *s)
 {
     if (parties < 1)
-        return sri_fail(SERRY_EINVAL, "a barrier for %d parties", parties);
+        return sri_fail(SERRY_EINVAL, "a barrier for %d parties: there must be 1 at least",
+                        parties);
     if (isnan(o->timeout))
-        return sri_fail(SERRY_EINVAL, "a timeout is NaN");
+        return sri_fail(SERRY_EINVAL, "the timeout of the barrier is NaN");
     *s = (barrier_wire_settings){ .parties = parties };
     s->timeout = o->timeout > 0 && !isinf(o->timeout) ? o->timeout : 0;
     if (!o->action)
@@ -217,7 +221,7 @@ serry_err serry_barrier_wait(serry_barrier b, int *index, double timeout)
     SRI_TRY(sri_enter());
     serry_err e = barrier_use(b.id, false, &l);
     if (e == SERRY_OK) {
-        e = barrier_wait_entered(l, deadline, index, &entered);
+        e = barrier_wait_entered(l, deadline, timeout, index, &entered);
         if (entered)
             barrier_leave(l);
     }

@@ -25,7 +25,7 @@ static void barrier_open(barrier_home *b, barrier_user *u, sri_asker who, const 
 static void barrier_reset(barrier_home *b, sri_asker who)
 {
     char text[64];
-    snprintf(text, sizeof text, "the barrier was reset by rank %d", who.rank);
+    snprintf(text, sizeof text, "reset by rank %d", who.rank);
     b->broken = false;
     b->lost = 0;
     barrier_dismiss(b, text);
@@ -35,7 +35,7 @@ static void barrier_reset(barrier_home *b, sri_asker who)
 static void barrier_abort(barrier_home *b, sri_asker who)
 {
     char how[64];
-    snprintf(how, sizeof how, "it was aborted by rank %d", who.rank);
+    snprintf(how, sizeof how, "aborted by rank %d", who.rank);
     barrier_break(b, how);
     sri_home_reply(&b->object, who, NULL, 0, NULL, 0);
 }
@@ -47,7 +47,7 @@ static void barrier_request(sri_object *o, sri_asker who, uint16_t op, const uin
     barrier_user *u = barrier_user_of(b, who.rank);
     barrier_wire_state state = { .waiting = (uint32_t)b->arrived, .broken = b->broken };
     if (!u) {
-        sri_home_refuse(o, who, SERRY_ENOMEM, "no memory for one more user of a barrier");
+        sri_home_refuse(o, who, SERRY_ENOMEM, "no memory for one more user");
         return;
     }
     switch (op) {
@@ -70,7 +70,7 @@ static void barrier_request(sri_object *o, sri_asker who, uint16_t op, const uin
         sri_home_reply(o, who, &state, sizeof state, NULL, 0);
         break;
     default:
-        sri_home_refuse(o, who, SERRY_EINVAL, "a barrier has no operation %u", op);
+        sri_home_refuse(o, who, SERRY_EINVAL, "there is no operation %u", op);
     }
 }
 
@@ -110,11 +110,11 @@ static serry_err barrier_same(sri_object *o, const uint8_t *args, size_t len)
     barrier_wire_settings in = { 0 };
     SRI_TRY(barrier_settings(args, len, &in));
     if (in.parties != b->settings.parties)
-        return sri_fail(SERRY_EINVAL, "the barrier %s exists for %d parties, not %d", o->name,
+        return sri_fail(SERRY_EINVAL, "the barrier \"%s\" exists for %d parties, not %d", o->name,
                         b->settings.parties, in.parties);
     if (memcmp(&in, &b->settings, sizeof in) != 0
         || (in.arg_len && memcmp(args + sizeof in, b->arg, in.arg_len) != 0))
-        return sri_fail(SERRY_EINVAL, "the barrier %s exists with another action or timeout",
+        return sri_fail(SERRY_EINVAL, "the barrier \"%s\" exists with another action or timeout",
                         o->name);
     return SERRY_OK;
 }
@@ -122,24 +122,24 @@ static serry_err barrier_same(sri_object *o, const uint8_t *args, size_t len)
 static void barrier_destroy(sri_object *o)
 {
     barrier_home *b = barrier_of(o);
-    sri_parked_refuse_all(o, &b->line, SERRY_EHANDLE, "the barrier was destroyed");
-    sri_parked_refuse_all(o, &b->next, SERRY_EHANDLE, "the barrier was destroyed");
+    sri_parked_refuse_all(o, &b->line, SERRY_EHANDLE, "destroyed");
+    sri_parked_refuse_all(o, &b->next, SERRY_EHANDLE, "destroyed");
     free(b->arg);
 }
 
 static void barrier_describe(sri_object *o, char *text, size_t cap)
 {
     barrier_home *b = barrier_of(o);
-    const char *name = o->name[0] ? o->name : "without a name";
     char waiters[512], action[64] = "";
+    const char *of = sri_home_called(o);
     sri_parked_text(b->line, waiters, sizeof waiters);
     if (b->runner >= 0)
         snprintf(action, sizeof action, ", rank %d runs the action", b->runner);
     if (b->broken)
-        snprintf(text, cap, "barrier %s: %s", name, b->why + strlen("the barrier is "));
+        snprintf(text, cap, "%s: %s", of, b->why);
     else
-        snprintf(text, cap, "barrier %s: %d of %d parties are here%s, waited at by %s", name,
-                 b->arrived, b->settings.parties, action, waiters);
+        snprintf(text, cap, "%s: %d of %d parties are here%s, waited at by %s", of, b->arrived,
+                 b->settings.parties, action, waiters);
 }
 
 static const sri_object_class barrier_class = {

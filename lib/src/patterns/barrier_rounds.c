@@ -39,7 +39,7 @@ void barrier_break(barrier_home *b, const char *how)
     if (b->broken)
         return;
     b->broken = true;
-    snprintf(b->why, sizeof b->why, "the barrier is broken: %s", how);
+    snprintf(b->why, sizeof b->why, "broken: %s", how);
     barrier_dismiss(b, b->why);
 }
 
@@ -136,7 +136,7 @@ void barrier_done(barrier_home *b, sri_asker who, const uint8_t *bytes, size_t l
     memcpy(&in, bytes, sizeof in);
     if (b->runner != who.rank || in.round != b->round) {
         sri_home_refuse(&b->object, who, SERRY_EBROKEN, "%s",
-                        b->broken ? b->why : "the barrier was reset while the action ran");
+                        b->broken ? b->why : "reset while the action ran");
     } else if (in.result != 0) {
         char how[96];
         snprintf(how, sizeof how, "the action failed with %lld in rank %d", (long long)in.result,
@@ -157,7 +157,7 @@ void barrier_cancel(sri_object *o, sri_asker who)
     if (!p)
         return;
     snprintf(how, sizeof how, "rank %d did not wait any longer", who.rank);
-    sri_home_refuse(o, who, SERRY_ETIMEDOUT, "%d of %d parties came in time", b->arrived,
+    sri_home_refuse(o, who, SERRY_ETIMEDOUT, "%d of %d parties came", b->arrived,
                     b->settings.parties);
     sri_unpark(line, p);
     barrier_break(b, how);

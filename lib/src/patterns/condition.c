@@ -140,9 +140,9 @@ static serry_err condition_wait_in(condition_local *c, sri_ns deadline)
     if (back != SERRY_OK)
         return back;
     if (e == SERRY_ETIMEDOUT)
-        return sri_fail(e, "not notified in time");
+        return sri_local_fail(&c->local, e, "not notified");
     if (e == SERRY_EHANDLE)
-        return sri_fail(e, "the condition was destroyed");
+        return sri_local_fail(&c->local, e, "destroyed");
     return e;
 }
 
@@ -207,7 +207,17 @@ serry_err serry_condition_wait(serry_condition c, double timeout)
 {
     sri_ns deadline;
     SRI_TRY(sri_deadline(timeout, &deadline));
-    return condition_wait(c.id, deadline);
+    return sri_within(condition_wait(c.id, deadline), timeout);
+}
+
+static serry_err condition_untrue(uint64_t id)
+{
+    SRI_TRY(sri_enter());
+    const sri_local *l = sri_local_find(&conditions, id);
+    serry_err e = !l ? sri_service_destroyed(id)
+                     : sri_local_fail(l, SERRY_ETIMEDOUT, "what is waited for is not true");
+    sri_leave();
+    return e;
 }
 
 serry_err serry_condition_wait_for(serry_condition c, bool (*predicate)(void *ctx), void *ctx,
@@ -221,7 +231,7 @@ serry_err serry_condition_wait_for(serry_condition c, bool (*predicate)(void *ct
     serry_err e = SERRY_OK;
     while (!predicate(ctx)) {
         if (e == SERRY_ETIMEDOUT || deadline == 0)
-            return sri_fail(SERRY_ETIMEDOUT, "what was waited for is still not true");
+            return sri_within(condition_untrue(c.id), timeout);
         e = condition_wait(c.id, deadline);
         if (e != SERRY_OK && e != SERRY_ETIMEDOUT)
             return e;
@@ -232,7 +242,7 @@ serry_err serry_condition_wait_for(serry_condition c, bool (*predicate)(void *ct
 serry_err serry_condition_notify(serry_condition c, int n)
 {
     if (n < 0)
-        return sri_fail(SERRY_EINVAL, "to notify %d makes no sense", n);
+        return sri_fail(SERRY_EINVAL, "to notify %d of those who wait: it must be 0 or more", n);
     return condition_notify(c.id, (uint64_t)n);
 }
 

@@ -67,7 +67,7 @@ static void condition_open(condition_home *c, sri_asker who)
 {
     condition_wire_opened out = { .lock = c->lock, .cell = c->cell };
     out.shared = c->word && sri_home_near(&c->object, who.rank);
-    sri_home_reply(&c->object, who, &out, sizeof out, NULL, 0);
+    sri_home_opened(&c->object, who, &out, sizeof out);
 }
 
 static void condition_enter(condition_home *c, sri_asker who)
@@ -121,7 +121,7 @@ static void condition_request(sri_object *o, sri_asker who, uint16_t op, const u
     condition_home *c = condition_of(o);
     uint64_t n = 0;
     if (!sri_home_session(o, who.rank)) {
-        sri_home_refuse(o, who, SERRY_ENOMEM, "no memory for one more user of a condition");
+        sri_home_refuse(o, who, SERRY_ENOMEM, "no memory for one more user");
         return;
     }
     if (op > CONDITION_OP_ENTER && len != sizeof n) {
@@ -149,14 +149,14 @@ static void condition_request(sri_object *o, sri_asker who, uint16_t op, const u
         sri_home_reply(o, who, NULL, 0, NULL, 0);
         break;
     default:
-        sri_home_refuse(o, who, SERRY_EINVAL, "a condition has no operation %u", op);
+        sri_home_refuse(o, who, SERRY_EINVAL, "there is no operation %u", op);
     }
 }
 
 static void condition_cancel(sri_object *o, sri_asker who)
 {
     condition_home *c = condition_of(o);
-    if (sri_parked_cancel(o, &c->line, who))
+    if (sri_parked_cancel(o, &c->line, who, "not notified"))
         condition_count(c, -1);
 }
 
@@ -189,7 +189,7 @@ static serry_err condition_same(sri_object *o, const uint8_t *args, size_t len)
     uint64_t lock = 0;
     SRI_TRY(condition_args(args, len, &lock));
     if (lock != condition_of(o)->lock)
-        return sri_fail(SERRY_EINVAL, "the condition %s exists with another lock", o->name);
+        return sri_fail(SERRY_EINVAL, "the condition \"%s\" exists with another lock", o->name);
     return SERRY_OK;
 }
 
@@ -206,7 +206,7 @@ static void condition_destroy(sri_object *o)
     condition_home *c = condition_of(o);
     if (c->word)
         atomic_store(c->word, 0);
-    sri_parked_refuse_all(o, &c->line, SERRY_EHANDLE, "the condition was destroyed");
+    sri_parked_refuse_all(o, &c->line, SERRY_EHANDLE, "destroyed");
     while (c->notified)
         sri_unpark(&c->notified, c->notified);
 }
@@ -214,16 +214,14 @@ static void condition_destroy(sri_object *o)
 static void condition_describe(sri_object *o, char *text, size_t cap)
 {
     condition_home *c = condition_of(o);
-    char name[72] = "without a name", who[192], under_way[64] = "";
-    if (o->name[0])
-        snprintf(name, sizeof name, "\"%s\"", o->name);
+    char who[192], under_way[64] = "";
     sri_parked_text(c->line, who, sizeof who);
     const char *since = strstr(who, ", for ");
     int names = since ? (int)(since - who) : (int)strlen(who);
     size_t notified = sri_parked_count(c->notified);
     if (notified)
         snprintf(under_way, sizeof under_way, "; %zu notified and not yet done", notified);
-    snprintf(text, cap, "condition %s: %.*s wait%s%s%s", name, names, who,
+    snprintf(text, cap, "%s: %.*s wait%s%s%s", sri_home_called(o), names, who,
              c->waiting > 1 ? "" : "s", since ? since : "", under_way);
 }
 

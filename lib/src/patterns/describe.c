@@ -14,8 +14,8 @@ static serry_err describe_process(uint64_t id, char *text, size_t cap)
 {
     serry_process_info info;
     SRI_TRY(serry_process_info_of((serry_process){ id }, &info));
-    snprintf(text, cap, "process %s: rank %d, pid %d, %s%s", info.name, info.rank, (int)info.pid,
-             info.alive ? "alive" : "ended", info.daemon ? ", daemon" : "");
+    snprintf(text, cap, "process \"%s\": rank %d, pid %d, %s%s", info.name, info.rank,
+             (int)info.pid, info.alive ? "alive" : "ended", info.daemon ? ", daemon" : "");
     return SERRY_OK;
 }
 

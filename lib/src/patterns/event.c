@@ -67,7 +67,7 @@ static serry_err event_look(const event_local *l, uint64_t *word)
 {
     *word = event_step_read(l->word);
     if (l->local.destroyed || !event_word_names(*word, l->local.id))
-        return sri_fail(SERRY_EHANDLE, "the event was destroyed");
+        return sri_local_fail(&l->local, SERRY_EHANDLE, "destroyed");
     return SERRY_OK;
 }
 
@@ -128,10 +128,10 @@ static serry_err event_wait_entered(event_local *l, sri_ns deadline)
     if (w.began & EVENT_SET)
         return SERRY_OK;
     if (deadline == 0)
-        return sri_fail(SERRY_ETIMEDOUT, "the event is clear");
+        return sri_local_fail(&l->local, SERRY_ETIMEDOUT, "clear");
     serry_err e =
         sri_wait_can_watch() ? event_wait_here(&w, deadline) : event_wait_there(&w, deadline);
-    return e == SERRY_ETIMEDOUT ? sri_fail(e, "the event stayed clear") : e;
+    return e == SERRY_ETIMEDOUT ? sri_local_fail(&l->local, e, "clear") : e;
 }
 
 static serry_err event_ask(event_local *l, bool *set)
@@ -156,16 +156,16 @@ static serry_err event_ask(event_local *l, bool *set)
 
 /* ---- changing it ---- */
 
-static serry_err event_changed(void)
+static serry_err event_changed(const event_local *l)
 {
-    return sri_fail(SERRY_EHANDLE, "the event was destroyed");
+    return sri_local_fail(&l->local, SERRY_EHANDLE, "destroyed");
 }
 
 static serry_err event_set_here(event_local *l)
 {
     uint64_t was;
     if (!event_step_set(l->word, l->local.id, &was))
-        return event_changed();
+        return event_changed(l);
     if (was & EVENT_SET)
         return SERRY_OK;
     sri_futex_wake_low(l->word);
@@ -178,7 +178,7 @@ static serry_err event_change(event_local *l, bool set)
 {
     if (l->word && !l->local.destroyed)
         return set ? event_set_here(l)
-                   : (event_step_clear(l->word, l->local.id) ? SERRY_OK : event_changed());
+                   : (event_step_clear(l->word, l->local.id) ? SERRY_OK : event_changed(l));
     SRI_POINT(52);
     serry_err e = sri_service_call(l->local.id, set ? EVENT_OP_SET : EVENT_OP_CLEAR, NULL, 0, NULL,
                                    0, NULL, SRI_NEVER);
@@ -253,7 +253,7 @@ serry_err serry_event_wait(serry_event e, double timeout)
         event_leave(l);
     }
     sri_leave();
-    return err;
+    return sri_within(err, timeout);
 }
 
 serry_err serry_event_destroy(serry_event e)

@@ -57,7 +57,7 @@ static void event_open(event_home *e, sri_asker who)
         event_share(e);
     out.word = e->number;
     out.shared = near && event_shared(e);
-    sri_home_reply(&e->object, who, &out, sizeof out, NULL, 0);
+    sri_home_opened(&e->object, who, &out, sizeof out);
 }
 
 /* The word has changed, or somebody who may have changed it is gone. */
@@ -98,7 +98,7 @@ static void event_wait(event_home *e, sri_asker who, const uint8_t *bytes, size_
         sri_home_reply(&e->object, who, NULL, 0, NULL, 0);
         return;
     }
-    if (!sri_park(&e->object, &e->line, who, began, "the event is clear"))
+    if (!sri_park(&e->object, &e->line, who, began, "clear"))
         return;
     /* Who set it before this told nobody. */
     if (event_word_lets_go(event_step_listen(e->word, true), began))
@@ -111,7 +111,7 @@ static void event_request(sri_object *o, sri_asker who, uint16_t op, const uint8
     event_home *e = (event_home *)o;
     uint64_t set;
     if (!sri_home_session(o, who.rank)) {
-        sri_home_refuse(o, who, SERRY_ENOMEM, "no memory for one more user of an event");
+        sri_home_refuse(o, who, SERRY_ENOMEM, "no memory for one more user");
         return;
     }
     switch (op) {
@@ -137,7 +137,7 @@ static void event_request(sri_object *o, sri_asker who, uint16_t op, const uint8
         sri_home_reply(o, who, NULL, 0, NULL, 0);
         break;
     default:
-        sri_home_refuse(o, who, SERRY_EINVAL, "an event has no operation %u", op);
+        sri_home_refuse(o, who, SERRY_EINVAL, "there is no operation %u", op);
     }
 }
 
@@ -147,7 +147,7 @@ static void event_cancel(sri_object *o, sri_asker who)
     sri_parked *p = sri_parked_find(e->line, who);
     if (!p)
         return;
-    sri_parked_refuse(o, &e->line, p, SERRY_ETIMEDOUT, "the event stayed clear");
+    sri_parked_refuse(o, &e->line, p, SERRY_ETIMEDOUT, "clear");
     event_settle(e);
 }
 
@@ -166,7 +166,7 @@ static void event_destroy(sri_object *o)
     event_home *e = (event_home *)o;
     atomic_store(e->word, 0); /* no tag: it names no event any more */
     event_wake(e);
-    sri_parked_refuse_all(o, &e->line, SERRY_EHANDLE, "the event was destroyed");
+    sri_parked_refuse_all(o, &e->line, SERRY_EHANDLE, "destroyed");
 }
 
 /* ---- in words ---- */
@@ -208,14 +208,14 @@ static void event_waiters(event_home *e, char *text, size_t cap)
 static void event_describe(sri_object *o, char *text, size_t cap)
 {
     event_home *e = (event_home *)o;
-    const char *name = o->name[0] ? o->name : "without a name";
+    const char *of = sri_home_called(o);
     char waiters[512];
     if (event_step_read(e->word) & EVENT_SET) {
-        snprintf(text, cap, "event %s: set", name);
+        snprintf(text, cap, "%s: set", of);
         return;
     }
     event_waiters(e, waiters, sizeof waiters);
-    snprintf(text, cap, "event %s: clear, waited for by %s", name, waiters);
+    snprintf(text, cap, "%s: clear, waited for by %s", of, waiters);
 }
 
 static const sri_object_class event_class = {

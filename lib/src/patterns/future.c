@@ -126,6 +126,13 @@ static bool future_is_over(void *ctx)
     return ((const serry_future *)ctx)->call.over;
 }
 
+static serry_err future_late(const serry_future *f)
+{
+    const char text[] = "the task has not ended";
+    return f->call.pool ? sri_pool_fail(f->call.pool, SERRY_ETIMEDOUT, "%s", text)
+                        : sri_fail(SERRY_ETIMEDOUT, "%s", text);
+}
+
 static serry_err future_wait(serry_future *f, sri_ns deadline)
 {
     if (!f->call.over)
@@ -136,7 +143,7 @@ static serry_err future_wait(serry_future *f, sri_ns deadline)
     sri_pool_begin_stay(&stay, f->call.pool);
     serry_err e = sri_pool_wait(&stay, future_is_over, f, deadline);
     sri_pool_end_stay(&stay);
-    return e == SERRY_ETIMEDOUT ? sri_fail(e, "the task has not ended in time") : e;
+    return e == SERRY_ETIMEDOUT ? future_late(f) : e;
 }
 
 static serry_err future_take(const serry_future *f, void *out, size_t cap, size_t *len)
@@ -175,7 +182,7 @@ serry_err serry_future_get(serry_future *f, void *out, size_t cap, size_t *len, 
     sri_care_leave();
     sri_future_unref(f);
     sri_leave();
-    return e;
+    return sri_within(e, timeout);
 }
 
 bool serry_future_done(const serry_future *f)

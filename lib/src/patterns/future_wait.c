@@ -165,5 +165,5 @@ serry_err serry_future_wait(serry_future *const *fs, size_t n, serry_wait_for mo
     if (e == SERRY_OK && which)
         *which = s.which;
     sri_pool_leave();
-    return e;
+    return sri_within(e, timeout);
 }

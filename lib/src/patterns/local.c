@@ -22,6 +22,7 @@ static void local_free(sri_locals *t, sri_local *l)
 {
     if (t->fini)
         t->fini(l);
+    free(l->called);
     free(l);
 }
 
@@ -61,16 +62,41 @@ void sri_local_leave(sri_locals *t, sri_local *l)
         local_free(t, l);
 }
 
-serry_err sri_local_open(const sri_local *l, uint16_t op, const void *args, size_t args_len,
-                         void *out, size_t len)
+serry_err sri_local_open(sri_local *l, uint16_t op, const void *args, size_t args_len, void *out,
+                         size_t len)
 {
     sri_reply reply = { 0 };
     serry_err e = sri_service_call(l->id, op, args, args_len, NULL, 0, &reply, SRI_NEVER);
-    if (e == SERRY_OK && reply.len != len)
-        e = sri_fail(SERRY_EINTERNAL, "the answer to an open has %zu bytes", reply.len);
+    if (e == SERRY_OK)
+        e = sri_local_name(l, reply.bytes, reply.len, len);
     if (e == SERRY_OK)
         memcpy(out, reply.bytes, len);
     sri_reply_fini(&reply);
+    return e;
+}
+
+serry_err sri_local_name(sri_local *l, const uint8_t *bytes, size_t all, size_t len)
+{
+    char name[SRI_NAME] = "", text[SRI_CALLED];
+    if (all < len || all - len >= sizeof name)
+        return sri_fail(SERRY_EINTERNAL, "the answer to an open has %zu bytes", all);
+    if (all > len)
+        memcpy(name, bytes + len, all - len);
+    if (!l->called)
+        l->called = strdup(sri_called(l->id, name, sri_world.places.nodes, text));
+    return l->called ? SERRY_OK : sri_fail(SERRY_ENOMEM, "no memory for one more object");
+}
+
+serry_err sri_local_fail(const sri_local *l, serry_err e, const char *fmt, ...)
+{
+    char text[SRI_CALLED];
+    const char *of = l->called;
+    if (!of)
+        of = sri_called(l->id, NULL, sri_world.places.nodes, text);
+    va_list ap;
+    va_start(ap, fmt);
+    sri_fail_of(e, of, fmt, ap);
+    va_end(ap);
     return e;
 }
 

@@ -38,9 +38,20 @@ static inline bool lock_acquire_fast(lock_local *l)
     return true;
 }
 
-static serry_err lock_destroyed(void)
+static serry_err lock_destroyed(const lock_local *l)
 {
-    return sri_fail(SERRY_EHANDLE, "the lock was destroyed");
+    return sri_local_fail(&l->local, SERRY_EHANDLE, "destroyed");
+}
+
+/* Why it is not to be had. */
+static serry_err lock_late(const lock_local *l)
+{
+    uint64_t word = atomic_load_explicit(l->word, memory_order_relaxed);
+    if (l->thread)
+        return sri_local_fail(&l->local, SERRY_ETIMEDOUT, "held by another thread of this process");
+    if (lock_is_free(word))
+        return sri_local_fail(&l->local, SERRY_ETIMEDOUT, "awaited by others");
+    return sri_local_fail(&l->local, SERRY_ETIMEDOUT, "held by rank %d", lock_owner(word));
 }
 
 /* Takes the word if it can be had: SERRY_OK, SERRY_EOWNERDIED. SERRY_ETIMEDOUT without a text: it
@@ -48,7 +59,7 @@ static serry_err lock_destroyed(void)
 static serry_err lock_try(lock_local *l, uint64_t thread)
 {
     if (lock_local_ended(l))
-        return lock_destroyed();
+        return lock_destroyed(l);
     uint64_t word = atomic_load_explicit(l->word, memory_order_relaxed);
     if (l->thread || !lock_is_free(word) || (word & LOCK_WAITERS))
         return SERRY_ETIMEDOUT;
@@ -62,7 +73,8 @@ static serry_err lock_try(lock_local *l, uint64_t thread)
     if (!lock_step_take_over(l->word, word, l->mine))
         return SERRY_ETIMEDOUT;
     lock_hold(l, thread);
-    return sri_fail(SERRY_EOWNERDIED, "you hold the lock; rank %d ended while it held it", owner);
+    return sri_local_fail(&l->local, SERRY_EOWNERDIED,
+                          "you hold it; rank %d ended while it held it", owner);
 }
 
 /* Looks at the word for a while. As lock_try. */
@@ -114,15 +126,15 @@ static serry_err lock_again(lock_local *l, uint64_t thread, sri_ns deadline)
 {
     if (l->recursive) {
         if (l->depth == UINT32_MAX)
-            return sri_fail(SERRY_ELIMIT, "the lock is held %u deep, the limit", l->depth);
+            return sri_local_fail(&l->local, SERRY_ELIMIT, "held %u deep, the limit", l->depth);
         l->depth++;
         return SERRY_OK;
     }
     if (deadline == SRI_NEVER)
-        return sri_fail(SERRY_EDEADLOCK,
-                        "this thread holds the lock already, and it is not recursive");
+        return sri_local_fail(&l->local, SERRY_EDEADLOCK,
+                              "this thread holds it already, and it is not recursive");
     if (deadline == 0)
-        return sri_fail(SERRY_ETIMEDOUT, "this thread holds the lock already");
+        return sri_local_fail(&l->local, SERRY_ETIMEDOUT, "this thread holds it already");
     return lock_ask(l, thread, deadline);
 }
 
@@ -130,7 +142,7 @@ static serry_err lock_acquire_known(lock_local *l, sri_ns deadline)
 {
     uint64_t thread = lock_thread();
     if (lock_local_ended(l))
-        return lock_destroyed();
+        return lock_destroyed(l);
     if (l->thread == thread)
         return lock_again(l, thread, deadline);
     if (l->word && !sri_world.finalizing) {
@@ -139,7 +151,7 @@ static serry_err lock_acquire_known(lock_local *l, sri_ns deadline)
             return e;
         if (deadline == 0) {
             sri_progress(); /* who asks again and again gets his messages */
-            return sri_fail(SERRY_ETIMEDOUT, "the lock is held or awaited by others");
+            return lock_late(l);
         }
     }
     return lock_ask(l, thread, deadline);
@@ -166,7 +178,7 @@ static serry_err lock_give(lock_local *l)
         if (__builtin_expect(lock_step_give(l->word, l->free, l->mine), 1))
             return SERRY_OK;
         if (lock_local_ended(l))
-            return lock_destroyed();
+            return lock_destroyed(l);
     }
     SRI_POINT(38);
     serry_err e = sri_service_call(id, LOCK_OP_RELEASE, NULL, 0, NULL, 0, NULL, SRI_NEVER);
@@ -191,11 +203,11 @@ static serry_err lock_use_held(uint64_t id, lock_local **out)
     SRI_TRY(lock_local_use(id, &l));
     serry_err e = SERRY_OK;
     if (lock_local_ended(l))
-        e = lock_destroyed();
+        e = lock_destroyed(l);
     else if (!l->thread)
-        e = sri_fail(SERRY_EPERM, "this process does not hold the lock");
+        e = sri_local_fail(&l->local, SERRY_EPERM, "this process does not hold it");
     else if (l->thread != lock_thread())
-        e = sri_fail(SERRY_EPERM, "another thread of this process holds the lock");
+        e = sri_local_fail(&l->local, SERRY_EPERM, "another thread of this process holds it");
     if (e == SERRY_OK)
         *out = l;
     else
@@ -220,7 +232,7 @@ serry_err sri_lock_exists(uint64_t lock)
 {
     lock_local *l;
     SRI_TRY(lock_local_use(lock, &l));
-    serry_err e = lock_local_ended(l) ? lock_destroyed() : SERRY_OK;
+    serry_err e = lock_local_ended(l) ? lock_destroyed(l) : SERRY_OK;
     lock_local_leave(l);
     return e;
 }
@@ -258,8 +270,10 @@ serry_err sri_lock_take_back(uint64_t lock, uint32_t depth)
     if (e != SERRY_OK && e != SERRY_EOWNERDIED)
         return e;
     l = sri_local_find(&lock_locals, lock);
-    if (!l || l->thread != lock_thread())
-        return lock_destroyed();
+    if (!l)
+        return sri_service_destroyed(lock);
+    if (l->thread != lock_thread())
+        return lock_destroyed(l);
     l->depth = depth;
     return e;
 }
@@ -299,7 +313,7 @@ serry_err serry_lock_acquire(serry_lock l, double timeout)
             e = lock_acquire(l.id, deadline);
     }
     sri_leave();
-    return e;
+    return sri_within(e, timeout);
 }
 
 serry_err serry_lock_release(serry_lock l)

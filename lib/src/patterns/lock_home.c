@@ -49,7 +49,7 @@ static void lock_settle(lock_home *h)
             return;
         if (word & LOCK_DIED) {
             char text[80];
-            snprintf(text, sizeof text, "you hold the lock; rank %d ended while it held it",
+            snprintf(text, sizeof text, "you hold it; rank %d ended while it held it",
                      lock_owner(word));
             sri_parked_refuse(&h->object, &h->line, h->line, SERRY_EOWNERDIED, text);
         } else {
@@ -78,7 +78,17 @@ static void lock_open(lock_home *h, sri_asker who)
 {
     lock_wire_opened out = { .cell = h->cell, .recursive = h->recursive };
     out.shared = h->shared && sri_home_near(&h->object, who.rank);
-    sri_home_reply(&h->object, who, &out, sizeof out, NULL, 0);
+    sri_home_opened(&h->object, who, &out, sizeof out);
+}
+
+/* Why it is not to be had. */
+static void lock_held_text(const lock_home *h, char *text, size_t cap)
+{
+    uint64_t word = atomic_load(h->word);
+    if (lock_is_free(word))
+        snprintf(text, cap, "awaited by others");
+    else
+        snprintf(text, cap, "held by rank %d", lock_owner(word));
 }
 
 static void lock_acquire(lock_home *h, sri_asker who)
@@ -92,7 +102,7 @@ static void lock_acquire(lock_home *h, sri_asker who)
     if (!p)
         return;
     char text[80];
-    snprintf(text, sizeof text, "the lock is held by rank %d", lock_owner(atomic_load(h->word)));
+    lock_held_text(h, text, sizeof text);
     sri_parked_refuse(&h->object, &h->line, p, SERRY_ETIMEDOUT, text);
     lock_settle(h);
 }
@@ -104,7 +114,7 @@ static void lock_request(sri_object *o, sri_asker who, uint16_t op, const uint8_
     (void)bytes;
     (void)len;
     if (!sri_home_session(o, who.rank)) {
-        sri_home_refuse(o, who, SERRY_ENOMEM, "no memory for one more user of a lock");
+        sri_home_refuse(o, who, SERRY_ENOMEM, "no memory for one more user");
         return;
     }
     switch (op) {
@@ -121,14 +131,16 @@ static void lock_request(sri_object *o, sri_asker who, uint16_t op, const uint8_
         sri_home_reply(o, who, NULL, 0, NULL, 0);
         break;
     default:
-        sri_home_refuse(o, who, SERRY_EINVAL, "a lock has no operation %u", op);
+        sri_home_refuse(o, who, SERRY_EINVAL, "there is no operation %u", op);
     }
 }
 
 static void lock_cancel(sri_object *o, sri_asker who)
 {
     lock_home *h = lock_of(o);
-    if (sri_parked_cancel(o, &h->line, who))
+    char text[80];
+    lock_held_text(h, text, sizeof text);
+    if (sri_parked_cancel(o, &h->line, who, text))
         lock_settle(h);
 }
 
@@ -161,7 +173,7 @@ static serry_err lock_same(sri_object *o, const uint8_t *args, size_t len)
     bool recursive = false;
     SRI_TRY(lock_args(args, len, &recursive));
     if (recursive != lock_of(o)->recursive)
-        return sri_fail(SERRY_EINVAL, "the lock %s exists and is %s", o->name,
+        return sri_fail(SERRY_EINVAL, "the lock \"%s\" exists and is %s", o->name,
                         recursive ? "not recursive" : "recursive");
     return SERRY_OK;
 }
@@ -182,7 +194,7 @@ static void lock_destroy(sri_object *o)
 {
     lock_home *h = lock_of(o);
     atomic_store(h->word, 0);
-    sri_parked_refuse_all(o, &h->line, SERRY_EHANDLE, "the lock was destroyed");
+    sri_parked_refuse_all(o, &h->line, SERRY_EHANDLE, "destroyed");
 }
 
 /* "; ranks 1 and 4 wait, for 0.25 s", or nothing. */
@@ -202,15 +214,14 @@ static void lock_describe(sri_object *o, char *text, size_t cap)
 {
     lock_home *h = lock_of(o);
     uint64_t word = atomic_load(h->word);
-    char name[72] = "without a name", state[80] = "free", line[256];
-    if (o->name[0])
-        snprintf(name, sizeof name, "\"%s\"", o->name);
+    char state[80] = "free", line[256];
     if (!lock_is_free(word))
         snprintf(state, sizeof state, "held by rank %d", lock_owner(word));
     else if (word & LOCK_DIED)
         snprintf(state, sizeof state, "free, rank %d ended while it held it", lock_owner(word));
     lock_describe_line(h->line, line, sizeof line);
-    snprintf(text, cap, "lock %s%s: %s%s", name, h->recursive ? ", recursive" : "", state, line);
+    snprintf(text, cap, "%s%s: %s%s", sri_home_called(o), h->recursive ? ", recursive" : "", state,
+             line);
 }
 
 static const sri_object_class lock_class = {

@@ -60,11 +60,11 @@ sri_parked *sri_parked_find(sri_parked *line, sri_asker who)
     return NULL;
 }
 
-bool sri_parked_cancel(sri_object *o, sri_parked **line, sri_asker who)
+bool sri_parked_cancel(sri_object *o, sri_parked **line, sri_asker who, const char *what)
 {
     sri_parked *p = sri_parked_find(*line, who);
     if (p)
-        sri_parked_refuse(o, line, p, SERRY_ETIMEDOUT, "not in time");
+        sri_parked_refuse(o, line, p, SERRY_ETIMEDOUT, what);
     return p != NULL;
 }
 

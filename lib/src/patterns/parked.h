@@ -18,7 +18,7 @@ typedef struct sri_parked {
 
 /* Parks a request at the end of the line. If it may not wait (nowait) or there is no memory it is
  * refused instead, with SERRY_ETIMEDOUT or SERRY_ENOMEM, and NULL is returned. what says what was
- * waited for: "the lock is held by rank 3". */
+ * waited for: "held by rank 3". */
 sri_parked *sri_park(sri_object *o, sri_parked **line, sri_asker who, uint64_t note,
                      const char *what);
 
@@ -36,8 +36,9 @@ void sri_parked_refuse_all(sri_object *o, sri_parked **line, serry_err e, const 
 /* The one of that asker, or NULL: it was answered already. */
 sri_parked *sri_parked_find(sri_parked *line, sri_asker who);
 
-/* Refuses the one of that asker with SERRY_ETIMEDOUT: what .cancel has to do. False: none. */
-bool sri_parked_cancel(sri_object *o, sri_parked **line, sri_asker who);
+/* Refuses the one of that asker with SERRY_ETIMEDOUT: what .cancel has to do. False: none. what as
+ * above. */
+bool sri_parked_cancel(sri_object *o, sri_parked **line, sri_asker who, const char *what);
 
 /* Takes out all of a member that is gone. Returns how many. */
 size_t sri_parked_drop(sri_parked **line, int rank);

@@ -68,7 +68,7 @@ serry_err serry_conn_send(serry_conn c, const void *buf, size_t len, double time
         pipe_local_leave(l);
     }
     sri_leave();
-    return e;
+    return sri_within(e, timeout);
 }
 
 static inline serry_err pipe_check_recv(serry_conn c, const void *buf, size_t cap, double timeout,
@@ -93,7 +93,7 @@ serry_err serry_conn_recv(serry_conn c, void *buf, size_t cap, size_t *len, doub
         pipe_local_leave(l);
     }
     sri_leave();
-    return e;
+    return sri_within(e, timeout);
 }
 
 serry_err serry_conn_poll(serry_conn c, double timeout)
@@ -109,7 +109,7 @@ serry_err serry_conn_poll(serry_conn c, double timeout)
         pipe_local_leave(l);
     }
     sri_leave();
-    return e;
+    return sri_within(e, timeout);
 }
 
 /* ---- giving and closing ---- */
@@ -125,7 +125,8 @@ static void pipe_lose(pipe_local *l)
 
 static serry_err pipe_leave_ready(const pipe_local *l)
 {
-    return l->giving ? sri_fail(SERRY_ESTATE, "another thread is giving or closing this end")
+    return l->giving ? sri_local_fail(&l->local, SERRY_ESTATE,
+                                      "another thread is giving or closing this end")
                      : SERRY_OK;
 }
 
@@ -135,7 +136,8 @@ static serry_err pipe_give_asked(pipe_local *l, int rank)
     pipe_rest *rest;
     SRI_TRY(pipe_leave_ready(l));
     if (l->local.users > 1)
-        return sri_fail(SERRY_ESTATE, "a thread of this process is in a call on this end");
+        return sri_local_fail(&l->local, SERRY_ESTATE,
+                              "a thread of this process is in a call on this end");
     SRI_TRY(pipe_rest_new(l->local.id, true, &rest));
     l->giving = true;
     SRI_POINT(88);

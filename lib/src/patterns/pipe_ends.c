@@ -11,12 +11,12 @@ static serry_err ends_refusal(const pipe_home *p, unsigned end, int rank, char *
 {
     const pipe_end *e = &p->ends[end];
     if (e->used && e->owner != rank) {
-        snprintf(text, cap, "this end of the pipe belongs to rank %d%s", e->owner,
+        snprintf(text, cap, "this end belongs to rank %d%s", e->owner,
                  e->closed ? ", which has closed it" : "");
         return SERRY_EPERM;
     }
     if (e->over) {
-        snprintf(text, cap, "this end of the pipe is closed");
+        snprintf(text, cap, "this end is closed");
         return SERRY_ECLOSED;
     }
     return SERRY_OK;
@@ -98,5 +98,5 @@ void pipe_end_over(pipe_home *p, unsigned end)
         sri_home_reply(&p->object, in->puts->who, &again, sizeof again, NULL, 0);
         sri_unpark(&in->puts, in->puts);
     }
-    sri_parked_refuse_all(&p->object, &in->gives, SERRY_ECLOSED, "this end of the pipe is closed");
+    sri_parked_refuse_all(&p->object, &in->gives, SERRY_ECLOSED, "this end is closed");
 }

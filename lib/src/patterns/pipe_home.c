@@ -18,17 +18,17 @@ static void pipe_open(pipe_home *p, sri_asker who, const pipe_wire_ask *ask)
     if (!pipe_admit(p, who, ask->end))
         return;
     if (!p->ways[ask->use == PIPE_USE_RECV ? ask->end : !ask->end].allowed) {
-        sri_home_refuse(&p->object, who, SERRY_EPERM, "this end of the pipe only %s",
+        sri_home_refuse(&p->object, who, SERRY_EPERM, "this end only %s",
                         ask->use == PIPE_USE_RECV ? "sends" : "receives");
         return;
     }
     if (!sri_home_session(&p->object, who.rank)) {
-        sri_home_refuse(&p->object, who, SERRY_ENOMEM, "no memory for one more user of a pipe");
+        sri_home_refuse(&p->object, who, SERRY_ENOMEM, "no memory for one more user");
         return;
     }
     if (!p->ends[ask->end].used)
         pipe_own(p, ask->end, who.rank);
-    sri_home_reply(&p->object, who, &out, sizeof out, NULL, 0);
+    sri_home_opened(&p->object, who, &out, sizeof out);
 }
 
 static void pipe_close(pipe_home *p, sri_asker who, const pipe_wire_ask *ask)
@@ -97,7 +97,7 @@ static void pipe_request(sri_object *o, sri_asker who, uint16_t op, const uint8_
     pipe_home *p = pipe_of(o);
     pipe_wire_ask ask;
     if (len < sizeof ask || bytes[0] > 1) {
-        sri_home_refuse(o, who, SERRY_EINVAL, "not a request to a pipe");
+        sri_home_refuse(o, who, SERRY_EINVAL, "not a request to it");
         return;
     }
     memcpy(&ask, bytes, sizeof ask);
@@ -112,7 +112,7 @@ static void pipe_request(sri_object *o, sri_asker who, uint16_t op, const uint8_
         if (p->ends[ask.end].used && pipe_admit(p, who, ask.end))
             pipe_put(p, who, ask.end, op == PIPE_OP_PUT, bytes, len);
         else if (!p->ends[ask.end].used)
-            sri_home_refuse(o, who, SERRY_EPERM, "nobody has used this end of the pipe");
+            sri_home_refuse(o, who, SERRY_EPERM, "nobody has used this end");
         break;
     case PIPE_OP_CLOSE:
         pipe_close(p, who, &ask);
@@ -130,7 +130,7 @@ static void pipe_request(sri_object *o, sri_asker who, uint16_t op, const uint8_
         pipe_forwarded_all(p, ask.end, who.rank, ask.count != 0);
         break;
     default:
-        sri_home_refuse(o, who, SERRY_EINVAL, "a pipe has no operation %u", op);
+        sri_home_refuse(o, who, SERRY_EINVAL, "there is no operation %u", op);
     }
 }
 
@@ -138,8 +138,9 @@ static void pipe_cancel(sri_object *o, sri_asker who)
 {
     pipe_home *p = pipe_of(o);
     for (unsigned i = 0; i < 2; i++) {
-        if (!sri_parked_cancel(o, &p->ways[i].puts, who))
-            sri_parked_cancel(o, &p->ways[i].gives, who);
+        if (!sri_parked_cancel(o, &p->ways[i].puts, who, "the other end took nothing"))
+            sri_parked_cancel(o, &p->ways[i].gives, who,
+                              "the last owner's messages are still on their way");
     }
 }
 
@@ -216,8 +217,8 @@ static void pipe_destroy(sri_object *o)
     pipe_home *p = pipe_of(o);
     for (unsigned i = 0; i < 2; i++) {
         pipe_drop_kept(&p->ways[i]);
-        sri_parked_refuse_all(o, &p->ways[i].puts, SERRY_EHANDLE, "the pipe is closed");
-        sri_parked_refuse_all(o, &p->ways[i].gives, SERRY_EHANDLE, "the pipe is closed");
+        sri_parked_refuse_all(o, &p->ways[i].puts, SERRY_EHANDLE, "both ends are closed");
+        sri_parked_refuse_all(o, &p->ways[i].gives, SERRY_EHANDLE, "both ends are closed");
     }
 }
 
@@ -243,8 +244,8 @@ static void pipe_describe(sri_object *o, char *text, size_t cap)
     char first[160], second[160];
     pipe_describe_end(p, 0, first, sizeof first);
     pipe_describe_end(p, 1, second, sizeof second);
-    snprintf(text, cap, "pipe, %s: one end %s; the other %s", p->duplex ? "duplex" : "simplex",
-             first, second);
+    snprintf(text, cap, "%s, %s: one end %s; the other %s", sri_home_called(o),
+             p->duplex ? "duplex" : "simplex", first, second);
 }
 
 static const sri_object_class pipe_class = {

@@ -88,8 +88,8 @@ static serry_err local_open(pipe_local *l, pipe_use use)
     serry_err e = sri_service_call(pipe_object(handle), PIPE_OP_OPEN, &ask, sizeof ask, NULL, 0,
                                    &reply, SRI_NEVER);
     SRI_POINT(81);
-    if (e == SERRY_OK && reply.len != sizeof out)
-        e = sri_fail(SERRY_EINTERNAL, "the answer to an open has %zu bytes", reply.len);
+    if (e == SERRY_OK)
+        e = sri_local_name(&l->local, reply.bytes, reply.len, sizeof out);
     if (e == SERRY_OK)
         memcpy(&out, reply.bytes, sizeof out);
     sri_reply_fini(&reply);
@@ -111,12 +111,13 @@ static void local_drop_empty(pipe_local *l)
 static serry_err local_check(pipe_local *l, pipe_use use)
 {
     if (l->giving)
-        return sri_fail(SERRY_ESTATE, "another thread is giving or closing this end of the pipe");
+        return sri_local_fail(&l->local, SERRY_ESTATE,
+                              "another thread is giving or closing this end");
     if (!l->mine)
         SRI_TRY(local_open(l, use));
     if (use == PIPE_USE_SEND ? !l->sends : !l->recvs)
-        return sri_fail(SERRY_EPERM, "this end of the pipe only %s",
-                        use == PIPE_USE_SEND ? "receives" : "sends");
+        return sri_local_fail(&l->local, SERRY_EPERM, "this end only %s",
+                              use == PIPE_USE_SEND ? "receives" : "sends");
     return SERRY_OK;
 }
 
@@ -163,21 +164,21 @@ void pipe_stir(pipe_local *l)
 serry_err pipe_fail_over(const pipe_local *l)
 {
     if (l->closed)
-        return sri_fail(SERRY_ECLOSED, "this end of the pipe was closed");
+        return sri_local_fail(&l->local, SERRY_ECLOSED, "this end was closed");
     if (l->local.destroyed)
-        return sri_fail(SERRY_EHANDLE, "both ends of the pipe are closed");
+        return sri_local_fail(&l->local, SERRY_EHANDLE, "both ends are closed");
     if (!l->over)
-        return l->homeless ? sri_fail(SERRY_EDIED, "node %u is lost, the home of the pipe",
-                                      sri_handle_home(l->local.id))
+        return l->homeless ? sri_local_fail(&l->local, SERRY_EDIED, "node %u is lost, its home",
+                                            sri_handle_home(l->local.id))
                            : SERRY_OK;
     if (l->by < 0)
-        return sri_fail(SERRY_ECLOSED, "the other end of the pipe is closed");
+        return sri_local_fail(&l->local, SERRY_ECLOSED, "the other end is closed");
     char end[48];
     if (l->code < 0)
-        return sri_fail((serry_err)l->over, "rank %d, which had the other end of the pipe, %s",
-                        l->by, sri_code_text(l->code, end, sizeof end));
-    return sri_fail((serry_err)l->over, "rank %d, which had the other end of the pipe, has ended",
-                    l->by);
+        return sri_local_fail(&l->local, (serry_err)l->over, "rank %d, which had the other end, %s",
+                              l->by, sri_code_text(l->code, end, sizeof end));
+    return sri_local_fail(&l->local, (serry_err)l->over,
+                          "rank %d, which had the other end, has ended", l->by);
 }
 
 /* ---- what the home sends unasked ---- */

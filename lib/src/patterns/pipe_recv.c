@@ -7,27 +7,29 @@
 #include <string.h>
 #include <utlist.h>
 
-static serry_err recv_late(void)
+static serry_err recv_late(const pipe_local *l)
 {
-    return sri_fail(SERRY_ETIMEDOUT, "no message came through the pipe in time");
+    return sri_local_fail(&l->local, SERRY_ETIMEDOUT, "no message came");
 }
 
-static serry_err recv_misfit(size_t got, size_t cap, size_t *len)
+static serry_err recv_misfit(const pipe_local *l, size_t got, size_t cap, size_t *len)
 {
     if (!len)
-        return sri_fail(SERRY_EINVAL, "the message has %zu bytes, not %zu", got, cap);
+        return sri_local_fail(&l->local, SERRY_EINVAL, "the message has %zu bytes, not %zu", got,
+                              cap);
     *len = got;
-    return sri_fail(SERRY_ETRUNC, "the message has %zu bytes, the buffer %zu", got, cap);
+    return sri_local_fail(&l->local, SERRY_ETRUNC, "the message has %zu bytes, the buffer %zu", got,
+                          cap);
 }
 
 /* SERRY_OK: more may come. */
 static serry_err recv_state(const pipe_local *l)
 {
     if (l->in_broken)
-        return sri_fail(SERRY_EDIED,
-                        "messages of this pipe were lost with a process that gave its end away");
+        return sri_local_fail(&l->local, SERRY_EDIED,
+                              "messages were lost with a process that gave its end away");
     if (l->no_memory)
-        return sri_fail(SERRY_ENOMEM, "no memory for a message of the pipe");
+        return sri_local_fail(&l->local, SERRY_ENOMEM, "no memory for a message");
     return l->more && !l->closed && !l->local.destroyed ? SERRY_OK : pipe_fail_over(l);
 }
 
@@ -50,7 +52,7 @@ static pipe_piece *recv_front(pipe_local *l)
 static serry_err recv_kept(pipe_local *l, pipe_piece *piece, void *buf, size_t cap, size_t *len)
 {
     if (piece->len > cap || (!len && piece->len != cap))
-        return recv_misfit(piece->len, cap, len);
+        return recv_misfit(l, piece->len, cap, len);
     if (piece->len)
         memcpy(buf, piece->bytes, piece->len);
     if (len)
@@ -90,12 +92,13 @@ static serry_err recv_done(pipe_local *l, pipe_piece *leg, const sri_request *r,
             *len = r->status.len;
         return SERRY_OK;
     case SERRY_ETRUNC:
-        return recv_misfit(r->status.len, cap, len);
+        return recv_misfit(l, r->status.len, cap, len);
     case SERRY_EDIED:
         *again = true;
         return SERRY_OK;
     default:
-        return sri_fail(r->error, "a message of the pipe is lost: %s", serry_err_text(r->error));
+        return sri_local_fail(&l->local, r->error, "a message is lost: %s",
+                              serry_err_text(r->error));
     }
 }
 
@@ -123,7 +126,7 @@ static serry_err recv_leg(pipe_local *l, pipe_piece *leg, void *buf, size_t cap,
         if (!r.done && sri_match_abandon(&r)) {
             pipe_piece_leave(leg);
             *again = e == SERRY_OK;
-            return e == SERRY_OK ? e : recv_late();
+            return e == SERRY_OK ? e : recv_late(l);
         }
     }
     serry_err e = recv_done(l, leg, &r, cap, len, again);
@@ -135,7 +138,7 @@ static serry_err recv_leg(pipe_local *l, pipe_piece *leg, void *buf, size_t cap,
         serry_err stirred = same ? pipe_wait_stir(l, seen, deadline) : SERRY_OK;
         if (stirred != SERRY_OK) {
             *again = false;
-            return stirred == SERRY_ETIMEDOUT ? recv_late() : stirred;
+            return stirred == SERRY_ETIMEDOUT ? recv_late(l) : stirred;
         }
     }
     return e;
@@ -153,7 +156,7 @@ serry_err pipe_recv(pipe_local *l, void *buf, size_t cap, size_t *len, sri_ns de
         if (__builtin_expect(!piece, 0)) {
             SRI_TRY(recv_state(l));
             if (pipe_wait_stir(l, seen, deadline) != SERRY_OK)
-                return recv_late();
+                return recv_late(l);
             continue;
         }
         bool again = false;
@@ -180,6 +183,6 @@ serry_err pipe_poll(pipe_local *l, sri_ns deadline)
 {
     sri_waiting why = { .kind = SRI_WAIT_REQUEST, .peer = SERRY_ANY };
     if (sri_wait_until(poll_ready, l, deadline, &why) != SERRY_OK)
-        return recv_late();
+        return recv_late(l);
     return SERRY_OK;
 }

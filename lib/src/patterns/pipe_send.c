@@ -11,9 +11,9 @@
 #include <string.h>
 #include <utlist.h>
 
-static serry_err send_late(void)
+static serry_err send_late(const pipe_local *l)
 {
-    return sri_fail(SERRY_ETIMEDOUT, "the other end of the pipe took nothing in time");
+    return sri_local_fail(&l->local, SERRY_ETIMEDOUT, "the other end took nothing");
 }
 
 /* ---- by way of the home ---- */
@@ -46,13 +46,13 @@ static bool send_ready(void *ctx)
 }
 
 /* It has begun to flow when its time is over: it will be sent, so it counts as sent. */
-static serry_err send_hand_over(pipe_sending *s)
+static serry_err send_hand_over(const pipe_local *l, pipe_sending *s)
 {
     if (!pipe_rest_send(s)) {
         SERRY_IGNORE(sri_wait_until(send_ready, s, SRI_NEVER, NULL));
         serry_err e = s->request.error;
         free(s);
-        return e == SERRY_OK ? e : sri_fail(e, "the other end of the pipe is gone");
+        return e == SERRY_OK ? e : sri_local_fail(&l->local, e, "the other end is gone");
     }
     return SERRY_OK;
 }
@@ -71,7 +71,7 @@ static serry_err send_slowly(pipe_local *l, sri_peer *p, const void *buf, size_t
     pipe_sending *s = calloc(1, sizeof *s);
     if (!s) {
         l->sent--;
-        return sri_fail(SERRY_ENOMEM, "no memory for a message of %zu bytes", len);
+        return sri_local_fail(&l->local, SERRY_ENOMEM, "no memory for a message of %zu bytes", len);
     }
     s->gate.left = 1;
     s->request = (sri_request){ .context = SRI_CONTEXT_PIPE,
@@ -88,10 +88,10 @@ static serry_err send_slowly(pipe_local *l, sri_peer *p, const void *buf, size_t
     DL_DELETE(l->sending, s);
     if (!s->withdrawn && !s->request.done) {
         if (sri_output_withdraw(&s->request) != SERRY_OK)
-            return send_hand_over(s);
+            return send_hand_over(l, s);
         send_uncount(l, &s->request);
         free(s);
-        return send_late();
+        return send_late(l);
     }
     bool withdrawn = s->withdrawn;
     serry_err e = s->request.error;
@@ -105,11 +105,12 @@ static serry_err send_slowly(pipe_local *l, sri_peer *p, const void *buf, size_t
     if (e == SERRY_OK)
         return e;
     if (e != SERRY_EDIED)
-        return sri_fail(e, "no message of %zu bytes can be sent to rank %d", len, p->rank);
+        return sri_local_fail(&l->local, e, "no message of %zu bytes can be sent to rank %d", len,
+                              p->rank);
     /* The end may have gone to another before: the home says which it is. */
     e = pipe_wait_stir(l, seen, deadline);
     if (e != SERRY_OK)
-        return e == SERRY_ETIMEDOUT ? send_late() : e;
+        return e == SERRY_ETIMEDOUT ? send_late(l) : e;
     *again = true;
     return SERRY_OK;
 }
@@ -124,7 +125,7 @@ static inline serry_err send_straight(pipe_local *l, const void *buf, size_t len
     }
     sri_peer *p = sri_peer_of(l->to);
     if (__builtin_expect(!p, 0))
-        return sri_fail(SERRY_ENOMEM, "no memory to know rank %d", l->to);
+        return sri_local_fail(&l->local, SERRY_ENOMEM, "no memory to know rank %d", l->to);
     l->sent++;
     SRI_POINT(84);
     if (__builtin_expect(len <= sri_match.eager_max && !p->out && !p->gone, 1)
@@ -143,8 +144,8 @@ static inline serry_err send_state(const pipe_local *l)
     if (__builtin_expect(l->local.destroyed || l->closed || l->over, 0))
         return pipe_fail_over(l);
     if (__builtin_expect(l->out_broken, 0))
-        return sri_fail(SERRY_EDIED,
-                        "messages of this pipe were lost with a process that gave its end away");
+        return sri_local_fail(&l->local, SERRY_EDIED,
+                              "messages were lost with a process that gave its end away");
     return SERRY_OK;
 }
 

@@ -30,7 +30,9 @@ static serry_err pool_seconds(const char *what, double seconds, sri_ns *ns)
 static serry_err pool_check_options(const serry_pool_options *o)
 {
     if (o->workers < 0)
-        return sri_fail(SERRY_EINVAL, "a pool of %d workers", o->workers);
+        return sri_fail(SERRY_EINVAL,
+                        "a pool of %d workers: there must be 1 at least, or 0 for the usual number",
+                        o->workers);
     if (o->workers > POOL_WORKERS_MAX)
         return sri_fail(SERRY_ELIMIT, "a pool of %d workers, the limit is %d", o->workers,
                         POOL_WORKERS_MAX);
@@ -241,7 +243,7 @@ static serry_err pool_join(serry_pool *pool, sri_ns deadline)
     SRI_TRY(sri_pool_enter(pool));
     serry_err e = sri_pool_may_end(pool);
     if (e == SERRY_OK && !pool->closed)
-        e = sri_fail(SERRY_ESTATE, "the pool is neither closed nor terminated");
+        e = sri_pool_fail(pool, SERRY_ESTATE, "neither closed nor terminated");
     if (e == SERRY_OK)
         e = pool_join_home(pool, &reply, deadline);
     sri_pool_leave();
@@ -255,7 +257,7 @@ serry_err serry_pool_join(serry_pool *pool, double timeout)
 {
     sri_ns deadline;
     SRI_TRY(sri_deadline(timeout, &deadline));
-    return pool_join(pool, deadline);
+    return sri_within(pool_join(pool, deadline), timeout);
 }
 
 void serry_pool_destroy(serry_pool *pool)

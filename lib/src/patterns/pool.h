@@ -73,6 +73,9 @@ struct serry_pool {
 
 /* Takes the core for a pool of this process: SERRY_EINVAL, SERRY_ESTATE. */
 serry_err sri_pool_enter(serry_pool *pool);
+/* Fails with a text that is put behind what the pool is called. */
+serry_err sri_pool_fail(const serry_pool *pool, serry_err e, const char *fmt, ...)
+    SERRY_PRINTF(3, 4);
 /* Does what is due, and lets the core go. */
 void sri_pool_leave(void);
 

@@ -21,6 +21,7 @@ static serry_err home_create(sri_object *o, const uint8_t *args, size_t len)
     if (p->set.init_len != len - sizeof p->set)
         return sri_fail(SERRY_EINVAL, "a pool's initial argument is not as long as it says");
     p->set.name[sizeof p->set.name - 1] = '\0';
+    memcpy(p->o.name, p->set.name, sizeof p->o.name); /* nobody finds it by that */
     p->init_arg = malloc(p->set.init_len ? p->set.init_len : 1);
     if (!p->init_arg)
         return sri_fail(SERRY_ENOMEM, "no memory for a pool's initial argument of %zu bytes",
@@ -145,7 +146,7 @@ static void home_join_op(pool_home *p, sri_asker who)
 {
     if (!p->closed || p->joining) {
         sri_home_refuse(&p->o, who, SERRY_ESTATE,
-                        p->joining ? "another thread joins the pool" : "the pool is not closed");
+                        p->joining ? "another thread joins it" : "neither closed nor terminated");
         return;
     }
     p->join = who;
@@ -157,7 +158,7 @@ static void home_owner_op(pool_home *p, sri_asker who, uint16_t op, const uint8_
                           size_t len)
 {
     if (who.rank != p->o.creator) {
-        sri_home_refuse(&p->o, who, SERRY_EPERM, "the pool belongs to rank %d", p->o.creator);
+        sri_home_refuse(&p->o, who, SERRY_EPERM, "it belongs to rank %d", p->o.creator);
         return;
     }
     switch (op) {
@@ -218,7 +219,7 @@ static void home_request(sri_object *o, sri_asker who, uint16_t op, const uint8_
         if (w || who.rank == o->creator)
             pool_calls_op(p, who, op, bytes, len);
         else
-            sri_home_refuse(o, who, SERRY_EPERM, "the pool belongs to rank %d", o->creator);
+            sri_home_refuse(o, who, SERRY_EPERM, "it belongs to rank %d", o->creator);
     } else if (op >= POOL_OP_WORKERS && op <= POOL_OP_JOIN) {
         home_owner_op(p, who, op, bytes, len);
     } else if (op == POOL_OP_HELLO) {
@@ -229,7 +230,7 @@ static void home_request(sri_object *o, sri_asker who, uint16_t op, const uint8_
         if (w)
             home_worker_op(p, w, op, bytes, len);
     } else {
-        sri_home_refuse(o, who, SERRY_EINVAL, "a pool has no operation %d", op);
+        sri_home_refuse(o, who, SERRY_EINVAL, "there is no operation %d", op);
     }
     pool_sched_arm(p);
 }
@@ -240,7 +241,7 @@ static void home_cancel(sri_object *o, sri_asker who)
     if (!p->joining || p->join.rank != who.rank || p->join.number != who.number)
         return;
     p->joining = false;
-    sri_home_refuse(o, who, SERRY_ETIMEDOUT, "the pool has not ended in time");
+    sri_home_refuse(o, who, SERRY_ETIMEDOUT, "not ended");
 }
 
 static void home_gone(sri_object *o, int rank, sri_fate fate)
@@ -273,7 +274,7 @@ static void home_destroy(sri_object *o)
 {
     pool_home *p = (pool_home *)o;
     if (p->joining)
-        sri_home_refuse(o, p->join, SERRY_EHANDLE, "the pool was destroyed");
+        sri_home_refuse(o, p->join, SERRY_EHANDLE, "destroyed");
     pool_items_drop_all(p);
     pool_heal_end_workers(p);
     home_worker *w, *next;
@@ -302,8 +303,9 @@ static void home_describe(sri_object *o, char *text, size_t cap)
     int workers = 0;
     DL_FOREACH (p->workers, w)
         workers += !w->deputes;
-    snprintf(text, cap, "pool \"%s\" of rank %d: %d workers, %zu tasks left, %zu with workers%s",
-             p->set.name, o->creator, workers, queued, leased,
+    snprintf(text, cap, "%s of rank %d: %d worker%s, %zu task%s left, %zu with workers%s",
+             sri_home_called(o), o->creator, workers, workers == 1 ? "" : "s", queued,
+             queued == 1 ? "" : "s", leased,
              p->broken   ? ", broken"
              : p->closed ? ", closed"
                          : "");

@@ -133,9 +133,10 @@ void sri_map_drop_reports(pool_call *c)
 static void map_late(sri_map *m)
 {
     pool_call *c = m->call;
-    char text[96];
-    SERRY_IGNORE(
-        sri_fail(SERRY_ETIMEDOUT, "%zu of %zu tasks were not done in time", m->n - c->ended, m->n));
+    char text[SRI_DETAIL];
+    SERRY_IGNORE(sri_within(sri_pool_fail(m->pool, SERRY_ETIMEDOUT,
+                                          "%zu of %zu tasks were not done", m->n - c->ended, m->n),
+                            m->o.timeout));
     strncpy(text, serry_err_detail(), sizeof text - 1);
     text[sizeof text - 1] = '\0';
     sri_pool_give_up(c);

@@ -22,6 +22,16 @@ uint64_t sri_pool_stamp(void)
 
 /* ---- checks ---- */
 
+serry_err sri_pool_fail(const serry_pool *pool, serry_err e, const char *fmt, ...)
+{
+    char of[SRI_CALLED];
+    va_list ap;
+    va_start(ap, fmt);
+    sri_fail_of(e, sri_called(pool->id, pool->name, sri_world.places.nodes, of), fmt, ap);
+    va_end(ap);
+    return e;
+}
+
 serry_err sri_pool_enter(serry_pool *pool)
 {
     if (!pool)
@@ -30,7 +40,7 @@ serry_err sri_pool_enter(serry_pool *pool)
     if (pool->rank == sri_world.rank)
         return SERRY_OK;
     sri_leave();
-    return sri_fail(SERRY_ESTATE, "the pool belongs to rank %d", pool->rank);
+    return sri_pool_fail(pool, SERRY_ESTATE, "it belongs to rank %d", pool->rank);
 }
 
 void sri_pool_leave(void)
@@ -42,18 +52,19 @@ void sri_pool_leave(void)
 serry_err sri_pool_may_end(serry_pool *pool)
 {
     if (pool->guest || sri_worker_pool_here() == pool->id)
-        return sri_fail(SERRY_ESTATE, "a task cannot end the pool that runs it, or wait for its "
-                                      "end");
+        return sri_pool_fail(pool, SERRY_ESTATE,
+                             "a task cannot end the pool that runs it, or wait for its "
+                             "end");
     return SERRY_OK;
 }
 
 serry_err sri_pool_open(serry_pool *pool)
 {
     if (pool->closed)
-        return sri_fail(SERRY_ECLOSED, "the pool was %s: it takes no more tasks",
-                        pool->terminated ? "terminated" : "closed");
+        return sri_pool_fail(pool, SERRY_ECLOSED, "%s, it takes no more tasks",
+                             pool->terminated ? "terminated" : "closed");
     if (pool->broken)
-        return sri_fail(SERRY_EBROKEN, "the pool is broken: %s", pool->cause ? pool->cause : "?");
+        return sri_pool_fail(pool, SERRY_EBROKEN, "broken: %s", pool->cause ? pool->cause : "?");
     return SERRY_OK;
 }
 
@@ -96,7 +107,7 @@ static bool pool_grow_table(serry_pool *pool)
 serry_err sri_pool_add_call(serry_pool *pool, pool_call *c)
 {
     if (pool->calls >= pool->table_size && !pool_grow_table(pool))
-        return sri_fail(SERRY_ENOMEM, "no memory for a call of the pool");
+        return sri_pool_fail(pool, SERRY_ENOMEM, "no memory for a call");
     do
         c->id = ++pool->next_call;
     while (pool_find_call(pool, c->id));

@@ -75,6 +75,13 @@ static serry_err results_end(serry_results *it)
     return sri_fail(SERRY_ECLOSED, "there are no more results");
 }
 
+static serry_err results_late(const serry_results *it, const serry_pool *pool)
+{
+    const char text[] = "no result, with %zu under way";
+    return pool ? sri_pool_fail(pool, SERRY_ETIMEDOUT, text, it->pending)
+                : sri_fail(SERRY_ETIMEDOUT, text, it->pending);
+}
+
 static serry_err results_next_one(serry_results *it, void *out, size_t cap, size_t *len,
                                   size_t *index, sri_ns deadline)
 {
@@ -93,7 +100,7 @@ static serry_err results_next_one(serry_results *it, void *out, size_t cap, size
         serry_err e = sri_pool_wait(&stay, results_has_news, it, deadline);
         sri_pool_end_stay(&stay);
         if (e != SERRY_OK)
-            return sri_fail(e, "no result in time, %zu are under way", it->pending);
+            return results_late(it, pool == it->pool ? pool : NULL);
     }
 }
 
@@ -118,7 +125,7 @@ serry_err serry_results_next(serry_results *it, void *out, size_t cap, size_t *l
     SRI_TRY(results_enter(it));
     serry_err e = results_next_one(it, out, cap, len, index, deadline);
     sri_pool_leave();
-    return e;
+    return sri_within(e, timeout);
 }
 
 void serry_results_free(serry_results *it)

@@ -142,7 +142,7 @@ static serry_err serve_run(int owner, const bool *released, sri_ns deadline)
     if (e == SERRY_OK)
         e = serve_loop(deadline);
     if (e == SERRY_ETIMEDOUT)
-        e = sri_fail(SERRY_ETIMEDOUT, "those whom this rank serves have not ended in time");
+        e = sri_fail(SERRY_ETIMEDOUT, "those whom this rank serves have not ended");
     if (!released || !*released)
         SERRY_IGNORE(sri_service_post(object, SERVERS_OP_UNSERVE, NULL, 0, NULL, 0));
     while (serve.pools) /* one more may come meanwhile */
@@ -170,7 +170,7 @@ serry_err serry_pool_serve(int owner, double timeout)
     else
         e = serve_run(owner, NULL, deadline);
     sri_leave();
-    return e;
+    return sri_within(e, timeout);
 }
 
 void sri_serve_finalizing(const bool *released)

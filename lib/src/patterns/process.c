@@ -277,9 +277,10 @@ static serry_err process_wait(const serry_process *ps, size_t n, sri_agent_joine
     serry_err e = sri_service_call(SRI_SERVICE_AGENT, SRI_AGENT_JOIN, ps, n * sizeof *ps, NULL, 0,
                                    &reply, deadline);
     if (e == SERRY_ETIMEDOUT)
-        return n == 1 ? sri_fail(e, "the process (rank %u) has not ended in time",
-                                 sri_handle_index(ps[0].id))
-                      : sri_fail(e, "none of %zu processes has ended in time", n);
+        return n == 1
+                   ? sri_fail(e, "the process of rank %u has not ended", sri_handle_index(ps[0].id))
+                   : sri_fail(e, "none of %zu processes has ended, the first of them rank %u", n,
+                              sri_handle_index(ps[0].id));
     if (e == SERRY_OK && reply.len != sizeof *joined)
         e = sri_fail(SERRY_EINTERNAL, "the answer to a join has %zu bytes", reply.len);
     if (e == SERRY_OK)
@@ -300,7 +301,7 @@ serry_err serry_process_join(serry_process p, int *code, double timeout)
     sri_leave();
     if (e == SERRY_OK && code)
         *code = joined.code;
-    return e;
+    return sri_within(e, timeout);
 }
 
 serry_err serry_process_wait_any(const serry_process *ps, size_t n, size_t *which, double timeout)
@@ -316,7 +317,7 @@ serry_err serry_process_wait_any(const serry_process *ps, size_t n, size_t *whic
     sri_leave();
     if (e == SERRY_OK && which)
         *which = joined.which;
-    return e;
+    return sri_within(e, timeout);
 }
 
 /* ---- signals ---- */

@@ -56,7 +56,7 @@ static serry_err queue_may_post(queue_local *l, bool *posted)
     }
     if (l->local.destroyed)
         return queue_local_alive(l);
-    return l->closed ? sri_fail(SERRY_ECLOSED, "the queue is closed") : SERRY_OK;
+    return l->closed ? sri_local_fail(&l->local, SERRY_ECLOSED, "closed") : SERRY_OK;
 }
 
 static serry_err queue_put_entered(queue_local *l, const void *item, size_t len, sri_ns deadline)
@@ -104,9 +104,11 @@ static serry_err queue_misfit(queue_local *l, size_t need, size_t cap, size_t *l
 {
     SRI_TRY(queue_give_back(l));
     if (!len)
-        return sri_fail(SERRY_EINVAL, "the item has %zu bytes, %zu are expected", need, cap);
+        return sri_local_fail(&l->local, SERRY_EINVAL, "the item has %zu bytes, %zu are expected",
+                              need, cap);
     *len = need;
-    return sri_fail(SERRY_ETRUNC, "the item has %zu bytes, the buffer %zu", need, cap);
+    return sri_local_fail(&l->local, SERRY_ETRUNC, "the item has %zu bytes, the buffer %zu", need,
+                          cap);
 }
 
 /* Takes the next item in stock; *got is false if there is none. */
@@ -150,7 +152,8 @@ static serry_err queue_get_entered(queue_local *l, void *item, size_t cap, size_
         if (l->lost) {
             l->lost = false;
             SRI_TRY(queue_give_back(l));
-            return sri_fail(SERRY_ENOMEM, "no memory for an item; it stays in the queue");
+            return sri_local_fail(&l->local, SERRY_ENOMEM,
+                                  "no memory for an item; it stays in the queue");
         }
         serry_err e = queue_take(l, item, cap, len, &got);
         if (got || e != SERRY_OK)
@@ -202,7 +205,7 @@ serry_err serry_queue_put(serry_queue q, const void *item, size_t len, double ti
         queue_local_leave(l);
     }
     sri_leave();
-    return e;
+    return sri_within(e, timeout);
 }
 
 serry_err serry_queue_get(serry_queue q, void *item, size_t cap, size_t *len, double timeout)
@@ -221,7 +224,7 @@ serry_err serry_queue_get(serry_queue q, void *item, size_t cap, size_t *len, do
         queue_local_leave(l);
     }
     sri_leave();
-    return e;
+    return sri_within(e, timeout);
 }
 
 /* An operation without bytes. */
@@ -259,7 +262,7 @@ serry_err serry_queue_join(serry_queue q, double timeout)
 {
     sri_ns deadline;
     SRI_TRY(sri_deadline(timeout, &deadline));
-    return queue_call(q, QUEUE_OP_JOIN, NULL, deadline);
+    return sri_within(queue_call(q, QUEUE_OP_JOIN, NULL, deadline), timeout);
 }
 
 serry_err serry_queue_close(serry_queue q)

@@ -52,7 +52,7 @@ static void queue_open(queue_home *q, queue_user *u, sri_asker who, const uint8_
         queue_reader_open(q, u, &out);
     else
         queue_writer_open(q, u, &out);
-    sri_home_reply(&q->object, who, &out, sizeof out, NULL, 0);
+    sri_home_opened(&q->object, who, &out, sizeof out);
 }
 
 static void queue_put_posted(queue_home *q, queue_user *u, const uint8_t *bytes, size_t len)
@@ -187,7 +187,7 @@ static void queue_request(sri_object *o, sri_asker who, uint16_t op, const uint8
     queue_home *q = queue_of(o);
     queue_user *u = queue_user_of(q, who.rank);
     if (!u) {
-        sri_home_refuse(o, who, SERRY_ENOMEM, "no memory for one more user of a queue");
+        sri_home_refuse(o, who, SERRY_ENOMEM, "no memory for one more user");
         return;
     }
     switch (op) {
@@ -219,7 +219,7 @@ static void queue_request(sri_object *o, sri_asker who, uint16_t op, const uint8
         queue_close(q, who);
         break;
     default:
-        sri_home_refuse(o, who, SERRY_EINVAL, "a queue has no operation %u", op);
+        sri_home_refuse(o, who, SERRY_EINVAL, "there is no operation %u", op);
     }
 }
 
@@ -243,8 +243,9 @@ static serry_err queue_same(sri_object *o, const uint8_t *args, size_t len)
     uint64_t capacity = 0;
     SRI_TRY(queue_args(args, len, &capacity));
     if (capacity != queue_of(o)->capacity)
-        return sri_fail(SERRY_EINVAL, "the queue %s exists with capacity %llu, not %llu", o->name,
-                        (unsigned long long)queue_of(o)->capacity, (unsigned long long)capacity);
+        return sri_fail(SERRY_EINVAL, "the queue \"%s\" exists with capacity %llu, not %llu",
+                        o->name, (unsigned long long)queue_of(o)->capacity,
+                        (unsigned long long)capacity);
     return SERRY_OK;
 }
 
@@ -280,7 +281,7 @@ static void queue_destroy(sri_object *o)
     queue_items_drop(&q->returned);
     for (queue_wait_kind kind = 0; kind < QUEUE_WAIT_KINDS; kind++) {
         while (q->waits[kind]) {
-            sri_home_refuse(o, q->waits[kind]->who, SERRY_EHANDLE, "the queue was destroyed");
+            sri_home_refuse(o, q->waits[kind]->who, SERRY_EHANDLE, "destroyed");
             queue_unpark(q, kind, q->waits[kind]);
         }
     }
@@ -298,11 +299,12 @@ static void queue_describe(sri_object *o, char *text, size_t cap)
 {
     queue_home *q = queue_of(o);
     queue_readers_look(q);
-    snprintf(text, cap, "queue %s: %llu items, capacity %llu, %zu gets and %zu puts wait%s",
-             o->name[0] ? o->name : "without a name",
-             (unsigned long long)(queue_items_here(q) + q->n_fed), (unsigned long long)q->capacity,
-             queue_count(q->waits[QUEUE_WAIT_GET]), queue_count(q->waits[QUEUE_WAIT_PUT]),
-             q->closed ? ", closed" : "");
+    unsigned long long items = queue_items_here(q) + q->n_fed;
+    size_t gets = queue_count(q->waits[QUEUE_WAIT_GET]),
+           puts = queue_count(q->waits[QUEUE_WAIT_PUT]);
+    snprintf(text, cap, "%s: %llu item%s, capacity %llu, %zu get%s and %zu put%s wait%s",
+             sri_home_called(o), items, items == 1 ? "" : "s", (unsigned long long)q->capacity,
+             gets, gets == 1 ? "" : "s", puts, puts == 1 ? "" : "s", q->closed ? ", closed" : "");
 }
 
 static const sri_object_class queue_class = {

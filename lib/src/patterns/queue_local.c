@@ -67,7 +67,7 @@ serry_err queue_local_alive(const queue_local *l)
 {
     bool dead = l->local.destroyed || (l->credit && (atomic_load(l->credit) & QUEUE_CREDIT_DEAD))
                 || (l->word && (atomic_load(l->word) & QUEUE_READ_DEAD));
-    return dead ? sri_fail(SERRY_EHANDLE, "the queue was destroyed") : SERRY_OK;
+    return dead ? sri_local_fail(&l->local, SERRY_EHANDLE, "destroyed") : SERRY_OK;
 }
 
 /* ---- stock ---- */

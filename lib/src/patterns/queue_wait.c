@@ -21,7 +21,7 @@ void queue_park(queue_home *q, queue_wait_kind kind, sri_asker who, queue_item *
     queue_wait *w = malloc(sizeof *w);
     if (!w) {
         queue_item_free(item);
-        sri_home_refuse(&q->object, who, SERRY_ENOMEM, "no memory for one more that waits");
+        sri_home_refuse(&q->object, who, SERRY_ENOMEM, "no memory for one more who waits");
         return;
     }
     *w = (queue_wait){ .who = who, .item = item, .rounds = look ? QUEUE_ROUNDS : 0 };
@@ -45,8 +45,7 @@ void queue_answer(queue_home *q, queue_wait_kind kind, queue_wait *w)
 
 void queue_refuse_closed(queue_home *q, sri_asker who)
 {
-    sri_home_refuse(&q->object, who, SERRY_ECLOSED, "the queue%s%s is closed",
-                    q->object.name[0] ? " " : "", q->object.name);
+    sri_home_refuse(&q->object, who, SERRY_ECLOSED, "closed");
 }
 
 bool queue_is_drained(const queue_home *q)
@@ -118,6 +117,19 @@ void queue_squeeze(queue_home *q)
 
 /* ---- a second look ---- */
 
+/* Why there is nothing to be had. */
+static void wait_refuse_late(queue_home *q, queue_wait_kind kind, sri_asker who)
+{
+    if (kind == QUEUE_WAIT_GET)
+        sri_home_refuse(&q->object, who, SERRY_ETIMEDOUT, "empty");
+    else if (kind == QUEUE_WAIT_PUT)
+        sri_home_refuse(&q->object, who, SERRY_ETIMEDOUT, "full, with %llu item%s",
+                        (unsigned long long)q->capacity, q->capacity == 1 ? "" : "s");
+    else
+        sri_home_refuse(&q->object, who, SERRY_ETIMEDOUT, "%llu item%s not done",
+                        (unsigned long long)q->unfinished, q->unfinished == 1 ? " is" : "s are");
+}
+
 /* True: it is answered. */
 static bool wait_settle(queue_home *q, queue_wait_kind kind, sri_asker who)
 {
@@ -127,21 +139,20 @@ static bool wait_settle(queue_home *q, queue_wait_kind kind, sri_asker who)
         if (queue_is_drained(q))
             queue_refuse_closed(q, who);
         else if (who.nowait)
-            sri_home_refuse(&q->object, who, SERRY_ETIMEDOUT, "the queue is empty");
+            wait_refuse_late(q, kind, who);
         else
             return false;
         return true;
     case QUEUE_WAIT_PUT:
         if (!who.nowait)
             return false;
-        sri_home_refuse(&q->object, who, SERRY_ETIMEDOUT, "the queue is full");
+        wait_refuse_late(q, kind, who);
         return true;
     case QUEUE_WAIT_JOIN:
         if (q->unfinished == 0)
             sri_home_reply(&q->object, who, NULL, 0, NULL, 0);
         else if (who.nowait)
-            sri_home_refuse(&q->object, who, SERRY_ETIMEDOUT, "%llu items are not done",
-                            (unsigned long long)q->unfinished);
+            wait_refuse_late(q, kind, who);
         else
             return false;
         return true;
@@ -218,12 +229,6 @@ static queue_wait *wait_find(queue_home *q, queue_wait_kind kind, sri_asker who)
 
 void queue_cancel(sri_object *o, sri_asker who)
 {
-    static const char *const still[QUEUE_WAIT_KINDS] = {
-        "the queue stayed empty",
-        "the queue stayed full",
-        "not all items are done",
-        "",
-    };
     queue_home *q = (queue_home *)o;
     for (queue_wait_kind kind = 0; kind < QUEUE_WAIT_KINDS; kind++) {
         queue_wait *w = wait_find(q, kind, who);
@@ -232,7 +237,7 @@ void queue_cancel(sri_object *o, sri_asker who)
             w = wait_find(q, kind, who);
         }
         if (w) {
-            sri_home_refuse(o, who, SERRY_ETIMEDOUT, "%s", still[kind]);
+            wait_refuse_late(q, kind, who);
             queue_unpark(q, kind, w);
             queue_turn(q);
             return;

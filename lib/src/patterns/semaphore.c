@@ -42,7 +42,7 @@ static serry_err sem_ready(sem_local *l)
 {
     while (!l->opened || (l->cell && !sem_cell_names(atomic_load(l->cell), l->tag))) {
         if (l->local.destroyed)
-            return sri_fail(SERRY_EHANDLE, "the semaphore was destroyed");
+            return sri_local_fail(&l->local, SERRY_EHANDLE, "destroyed");
         SRI_TRY(sem_open(l));
     }
     return SERRY_OK;
@@ -117,7 +117,8 @@ serry_err serry_semaphore_create(serry_semaphore *s, int value, const serry_sema
     if (!s)
         return sri_fail(SERRY_EINVAL, "no place for the handle");
     if (value < 0)
-        return sri_fail(SERRY_EINVAL, "a semaphore with %d permits", value);
+        return sri_fail(SERRY_EINVAL, "a semaphore with %d permits: it begins with 0 or more",
+                        value);
     serry_semaphore_options none = { 0 };
     if (!o)
         o = &none;
@@ -138,7 +139,7 @@ serry_err serry_semaphore_acquire(serry_semaphore s, double timeout)
     if (!l || timeout != timeout || !sem_step_take(l->cell, l->tag))
         e = sem_acquire_slow(s.id, timeout);
     sri_leave();
-    return e;
+    return sri_within(e, timeout);
 }
 
 serry_err serry_semaphore_release(serry_semaphore s)

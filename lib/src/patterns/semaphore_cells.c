@@ -240,8 +240,7 @@ serry_err sem_raise(sem_home *s, sem_user *u)
     if (value >= limit) {
         if (!s->checked)
             cells_change(s, SEM_CHECKED, 0);
-        return sri_fail(SERRY_EINVAL,
-                        "the value of the semaphore is %lld already, the most it may be",
+        return sri_fail(SERRY_EINVAL, "its value is %lld already, the most it may be",
                         (long long)value);
     }
     s->checked |= checked;

@@ -83,7 +83,7 @@ static void sem_open(sem_home *s, sem_user *u, sri_asker who)
     out.shared = cell != NULL;
     if (cell && !u->cell)
         sem_cell_open(s, u, cell);
-    sri_home_reply(&s->object, who, &out, sizeof out, NULL, 0);
+    sri_home_opened(&s->object, who, &out, sizeof out);
 }
 
 static void sem_acquire(sem_home *s, sem_user *u, sri_asker who)
@@ -110,7 +110,7 @@ static void sem_release(sem_home *s, sem_user *u, sri_asker who)
     if (e == SERRY_OK)
         sri_home_reply(&s->object, who, NULL, 0, NULL, 0);
     else
-        sri_home_refuse(&s->object, who, e, "%s", serry_err_detail());
+        sri_home_refuse(&s->object, who, e, "%s", sri_error_keep(e).text);
     sem_serve(s);
 }
 
@@ -129,7 +129,7 @@ static void sem_request(sri_object *o, sri_asker who, uint16_t op, const uint8_t
     sem_home *s = sem_of(o);
     sem_user *u = sem_user_of(s, who.rank);
     if (!u) {
-        sri_home_refuse(o, who, SERRY_ENOMEM, "no memory for one more user of a semaphore");
+        sri_home_refuse(o, who, SERRY_ENOMEM, "no memory for one more user");
         return;
     }
     switch (op) {
@@ -149,7 +149,7 @@ static void sem_request(sri_object *o, sri_asker who, uint16_t op, const uint8_t
         sem_tell_value(s, who);
         break;
     default:
-        sri_home_refuse(o, who, SERRY_EINVAL, "a semaphore has no operation %u", op);
+        sri_home_refuse(o, who, SERRY_EINVAL, "there is no operation %u", op);
     }
 }
 
@@ -161,7 +161,7 @@ static void sem_cancel(sri_object *o, sri_asker who)
     sem_squeeze(s);
     sri_parked *p = sri_parked_find(s->line, who);
     if (p)
-        sri_parked_refuse(o, &s->line, p, SERRY_ETIMEDOUT, "no permit came free");
+        sri_parked_refuse(o, &s->line, p, SERRY_ETIMEDOUT, "no permit is free");
     sem_serve(s);
 }
 
@@ -199,7 +199,7 @@ static serry_err sem_same(sri_object *o, const uint8_t *args, size_t len)
     sem_home *s = sem_of(o);
     SRI_TRY(sem_settings(args, len, &in));
     if (in.value != s->initial || (in.bounded != 0) != s->bounded)
-        return sri_fail(SERRY_EINVAL, "the semaphore %s exists with %lld permits%s, not %d%s",
+        return sri_fail(SERRY_EINVAL, "the semaphore \"%s\" exists with %lld permits%s, not %d%s",
                         o->name, (long long)s->initial, s->bounded ? ", bounded" : "", in.value,
                         in.bounded ? ", bounded" : "");
     return SERRY_OK;
@@ -226,7 +226,7 @@ static void sem_destroy(sri_object *o)
     sem_user *u;
     DL_FOREACH2 (s->users, u, in_users.next)
         sem_cell_close(s, u);
-    sri_parked_refuse_all(o, &s->line, SERRY_EHANDLE, "the semaphore was destroyed");
+    sri_parked_refuse_all(o, &s->line, SERRY_EHANDLE, "destroyed");
 }
 
 /* "rank 3 (2), rank 4 (1)": who holds how many. */
@@ -252,18 +252,17 @@ static void sem_holders_text(sem_home *s, char *text, size_t cap)
 static void sem_describe(sri_object *o, char *text, size_t cap)
 {
     sem_home *s = sem_of(o);
-    const char *name = o->name[0] ? o->name : "without a name";
     char holders[256], waiters[256];
     long long value = sem_value(s);
     sem_serve(s);
+    const char *of = sri_home_called(o);
     sem_holders_text(s, holders, sizeof holders);
     sri_parked_text(s->line, waiters, sizeof waiters);
     if (s->counter)
-        snprintf(text, cap, "semaphore %s: %lld free, a counter, waited for by %s", name, value,
-                 waiters);
+        snprintf(text, cap, "%s: %lld free, a counter, waited for by %s", of, value, waiters);
     else
-        snprintf(text, cap, "semaphore %s: %lld of %lld free, held by %s, waited for by %s", name,
-                 value, (long long)s->initial, holders, waiters);
+        snprintf(text, cap, "%s: %lld of %lld free, held by %s, waited for by %s", of, value,
+                 (long long)s->initial, holders, waiters);
 }
 
 static const sri_object_class sem_class = {

@@ -2,7 +2,6 @@
 #include "patterns/shared_call.h"
 
 #include "core/reduce.h"
-#include "patterns/local.h"
 
 #include <string.h>
 
@@ -36,9 +35,11 @@ static serry_err shared_ask(shared_local *l)
     serry_err e =
         sri_service_call(l->local.id, SHARED_OP_INFO, NULL, 0, NULL, 0, &reply, SRI_NEVER);
     if (e == SERRY_OK)
-        e = shared_expect(&reply, &info, sizeof info);
+        e = sri_local_name(&l->local, reply.bytes, reply.len, sizeof info);
     if (e == SERRY_OK) {
+        memcpy(&info, reply.bytes, sizeof info);
         l->form = (shared_form){ .type = (serry_type)info.type, .n = info.n };
+        l->form.local = &l->local;
         l->form.size = sri_type_size(l->form.type);
         l->known = l->form.size != 0;
         if (!l->known)
@@ -95,9 +96,11 @@ serry_err shared_call(uint64_t id, unsigned type, uint16_t op, const void *args,
 {
     SRI_TRY(sri_enter());
     serry_err e = sri_service_check(id, type);
+    char of[SRI_CALLED];
     if (e == SERRY_OK && len > sri_world.max_message)
-        e = sri_fail(SERRY_ELIMIT, "%zu bytes for a %s: the limit is %llu", len,
-                     sri_object_class_of(type)->name, (unsigned long long)sri_world.max_message);
+        e = sri_fail(SERRY_ELIMIT, "%s: %zu bytes, the limit is %llu",
+                     sri_called(id, NULL, sri_world.places.nodes, of), len,
+                     (unsigned long long)sri_world.max_message);
     if (e == SERRY_OK)
         e = sri_service_call(id, op, args, args_len, body, len, reply, SRI_NEVER);
     sri_leave();
@@ -109,11 +112,26 @@ serry_err shared_len(uint64_t id, unsigned type, size_t *n)
     sri_reply reply = { 0 };
     shared_wire_info info;
     serry_err e = shared_call(id, type, SHARED_OP_INFO, NULL, 0, NULL, 0, &reply);
-    if (e == SERRY_OK)
-        e = shared_expect(&reply, &info, sizeof info);
-    if (e == SERRY_OK && n)
+    if (e == SERRY_OK && reply.len < sizeof info)
+        e = sri_fail(SERRY_EINTERNAL, "an answer of %zu bytes", reply.len);
+    if (e == SERRY_OK && n) {
+        memcpy(&info, reply.bytes, sizeof info);
         *n = (size_t)info.n;
+    }
     sri_reply_fini(&reply);
+    return e;
+}
+
+/* What is behind the head of an answer is how the object is called. */
+static serry_err shared_misfit(const sri_reply *reply, serry_err e, const char *fmt, ...)
+{
+    char of[SRI_CALLED] = "";
+    size_t n = reply->len - sizeof(shared_wire_found);
+    memcpy(of, reply->bytes + sizeof(shared_wire_found), n < sizeof of ? n : sizeof of - 1);
+    va_list ap;
+    va_start(ap, fmt);
+    sri_fail_of(e, of, fmt, ap);
+    va_end(ap);
     return e;
 }
 
@@ -125,10 +143,12 @@ serry_err shared_take(const sri_reply *reply, const char *what, void *out, size_
     memcpy(&found, reply->bytes, sizeof found);
     size_t n = (size_t)found.len;
     if (!found.fits && !len)
-        return sri_fail(SERRY_EINVAL, "the %s has %zu bytes, %zu are expected", what, n, cap);
+        return shared_misfit(reply, SERRY_EINVAL, "the %s has %zu bytes, %zu are expected", what, n,
+                             cap);
     if (!found.fits) {
         *len = n;
-        return sri_fail(SERRY_ETRUNC, "the %s has %zu bytes, the buffer %zu", what, n, cap);
+        return shared_misfit(reply, SERRY_ETRUNC, "the %s has %zu bytes, the buffer %zu", what, n,
+                             cap);
     }
     if (n > cap || reply->len - sizeof found != n)
         return sri_fail(SERRY_EINTERNAL, "%zu bytes of an answer of %zu", n, reply->len);

@@ -79,8 +79,8 @@ static serry_err array_slice_of(serry_array a, uint16_t op, size_t first, size_t
     serry_err e = shared_learn(a.id, SRI_TYPE_ARRAY, &form);
     /* Asked here too: what a wrong n says is at in need not be there. */
     if (e == SERRY_OK && (first > form.n || n > form.n - first))
-        e = sri_fail(SERRY_EINVAL, "%zu elements from %zu on of an array of %llu", n, first,
-                     (unsigned long long)form.n);
+        e = sri_local_fail(form.local, SERRY_EINVAL, "%zu elements from %zu on, it has %llu", n,
+                           first, (unsigned long long)form.n);
     if (e == SERRY_OK) {
         s.size = form.size;
         e = array_move(&s);

@@ -42,7 +42,7 @@ static void array_request(sri_object *o, sri_asker who, uint16_t op, const uint8
     bytes += sizeof s;
     len -= sizeof s;
     if (s.first > a->n || s.n > a->n - s.first) {
-        sri_home_refuse(o, who, SERRY_EINVAL, "%llu elements from %llu on of an array of %llu",
+        sri_home_refuse(o, who, SERRY_EINVAL, "%llu elements from %llu on, it has %llu",
                         (unsigned long long)s.n, (unsigned long long)s.first,
                         (unsigned long long)a->n);
         return;
@@ -112,8 +112,9 @@ static serry_err array_same(sri_object *o, const uint8_t *bytes, size_t len)
     shared_wire_info args = { 0 };
     SRI_TRY(array_args(bytes, len, &args));
     if (args.type != (uint32_t)a->type || args.n != a->n)
-        return sri_fail(SERRY_EINVAL, "the array %s exists with %llu of type %s, not %llu of %s",
-                        o->name, (unsigned long long)a->n, shared_type_name(a->type),
+        return sri_fail(SERRY_EINVAL,
+                        "the array \"%s\" exists with %llu of type %s, not %llu of %s", o->name,
+                        (unsigned long long)a->n, shared_type_name(a->type),
                         (unsigned long long)args.n, shared_type_name((serry_type)args.type));
     return SERRY_OK;
 }
@@ -130,7 +131,7 @@ static void array_destroy(sri_object *o)
 static void array_describe(sri_object *o, char *text, size_t cap)
 {
     array_home *a = array_of(o);
-    snprintf(text, cap, "array %s: %llu of type %s", shared_home_name(o), (unsigned long long)a->n,
+    snprintf(text, cap, "%s: %llu of type %s", sri_home_called(o), (unsigned long long)a->n,
              shared_type_name(a->type));
 }
 

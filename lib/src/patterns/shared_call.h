@@ -3,13 +3,15 @@
 #define SRI_PATTERNS_SHARED_CALL_H
 
 #include "core/service.h"
+#include "patterns/local.h"
 #include "patterns/shared_wire.h"
 
 /* What a value or an array is, for good: the same for all who have its handle. */
 typedef struct shared_form {
     serry_type type;
-    size_t size; /* of an element */
-    uint64_t n;  /* elements */
+    size_t size;            /* of an element */
+    uint64_t n;             /* elements */
+    const sri_local *local; /* valid while the core is entered */
 } shared_form;
 
 /* Enters; shared objects of all classes. */

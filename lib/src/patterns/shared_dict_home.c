@@ -216,7 +216,8 @@ static void dict_destroy(sri_object *o)
 
 static void dict_describe(sri_object *o, char *text, size_t cap)
 {
-    snprintf(text, cap, "dict %s: %u keys", shared_home_name(o), HASH_COUNT(dict_of(o)->entries));
+    unsigned n = HASH_COUNT(dict_of(o)->entries);
+    snprintf(text, cap, "%s: %u key%s", sri_home_called(o), n, n == 1 ? "" : "s");
 }
 
 static const sri_object_class dict_class = {

@@ -26,7 +26,12 @@ bool shared_home_found(sri_object *o, sri_asker who, const shared_wire_want *wan
 {
     shared_wire_found found = { .len = item->len };
     found.fits = want->exact ? item->len == want->cap : item->len <= want->cap;
-    sri_home_reply(o, who, &found, sizeof found, item->bytes, found.fits ? item->len : 0);
+    if (found.fits) {
+        sri_home_reply(o, who, &found, sizeof found, item->bytes, item->len);
+    } else {
+        const char *of = sri_home_called(o);
+        sri_home_reply(o, who, &found, sizeof found, of, strlen(of));
+    }
     return found.fits;
 }
 
@@ -39,20 +44,19 @@ void shared_home_info(sri_object *o, sri_asker who, serry_type type, uint64_t n)
 {
     shared_wire_info info = { .type = (uint32_t)type, .n = n };
     if (o->cls->session && !sri_home_session(o, who.rank))
-        sri_home_refuse(o, who, SERRY_ENOMEM, "no memory for one more user of a %s", o->cls->name);
+        sri_home_refuse(o, who, SERRY_ENOMEM, "no memory for one more user");
     else
-        sri_home_reply(o, who, &info, sizeof info, NULL, 0);
+        sri_home_opened(o, who, &info, sizeof info);
 }
 
 void shared_home_no_memory(sri_object *o, sri_asker who, size_t len)
 {
-    sri_home_refuse(o, who, SERRY_ENOMEM, "no memory for %zu bytes in a %s", len, o->cls->name);
+    sri_home_refuse(o, who, SERRY_ENOMEM, "no memory for %zu bytes", len);
 }
 
 void shared_home_unknown(sri_object *o, sri_asker who, uint16_t op, size_t len)
 {
-    sri_home_refuse(o, who, SERRY_EINVAL, "a %s has no operation %u of %zu bytes", o->cls->name, op,
-                    len);
+    sri_home_refuse(o, who, SERRY_EINVAL, "there is no operation %u of %zu bytes", op, len);
 }
 
 serry_err shared_home_type(uint32_t number, serry_type *type, size_t *size, sri_reduce_fn *sum)
@@ -77,9 +81,4 @@ const char *shared_type_name(serry_type type)
         [SERRY_FLOAT] = "FLOAT", [SERRY_DOUBLE] = "DOUBLE", [SERRY_DOUBLE_INT] = "DOUBLE_INT",
     };
     return sri_type_size(type) ? names[type] : "unknown";
-}
-
-const char *shared_home_name(const sri_object *o)
-{
-    return o->name[0] ? o->name : "without a name";
 }

@@ -33,7 +33,6 @@ void shared_home_unknown(sri_object *o, sri_asker who, uint16_t op, size_t len);
 serry_err shared_home_type(uint32_t number, serry_type *type, size_t *size, sri_reduce_fn *sum);
 
 const char *shared_type_name(serry_type type);
-const char *shared_home_name(const sri_object *o); /* for people */
 
 /* The member's side of values and arrays (shared.c). */
 void shared_forget(uint64_t object);

@@ -18,10 +18,10 @@ static list_home *list_of(sri_object *o)
 static void list_refuse_at(list_home *l, sri_asker who, uint64_t at)
 {
     if (l->row.n == 0)
-        sri_home_refuse(&l->object, who, SERRY_EINVAL, "the list is empty");
+        sri_home_refuse(&l->object, who, SERRY_EINVAL, "empty");
     else
-        sri_home_refuse(&l->object, who, SERRY_EINVAL, "index %llu of a list of %zu items",
-                        (unsigned long long)at, l->row.n);
+        sri_home_refuse(&l->object, who, SERRY_EINVAL, "index %llu, it has %zu item%s",
+                        (unsigned long long)at, l->row.n, l->row.n == 1 ? "" : "s");
 }
 
 static void list_insert(list_home *l, sri_asker who, uint64_t at, const uint8_t *bytes, size_t len)
@@ -92,7 +92,8 @@ static void list_destroy(sri_object *o)
 
 static void list_describe(sri_object *o, char *text, size_t cap)
 {
-    snprintf(text, cap, "list %s: %zu items", shared_home_name(o), list_of(o)->row.n);
+    size_t n = list_of(o)->row.n;
+    snprintf(text, cap, "%s: %zu item%s", sri_home_called(o), n, n == 1 ? "" : "s");
 }
 
 static const sri_object_class list_class = {

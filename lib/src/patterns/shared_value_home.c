@@ -99,7 +99,7 @@ static serry_err value_same(sri_object *o, const uint8_t *bytes, size_t len)
     shared_wire_value args = { 0 };
     SRI_TRY(value_args(bytes, len, &args));
     if (args.type != (uint32_t)v->type)
-        return sri_fail(SERRY_EINVAL, "the value %s exists with type %s, not %s", o->name,
+        return sri_fail(SERRY_EINVAL, "the value \"%s\" exists with type %s, not %s", o->name,
                         shared_type_name(v->type), shared_type_name((serry_type)args.type));
     return SERRY_OK;
 }
@@ -128,7 +128,7 @@ static void value_describe(sri_object *o, char *text, size_t cap)
         snprintf(now, sizeof now, "%g of %d", v->is.pair.value, (int)v->is.pair.index);
         break;
     }
-    snprintf(text, cap, "value %s: %s %s", shared_home_name(o), shared_type_name(v->type), now);
+    snprintf(text, cap, "%s: %s %s", sri_home_called(o), shared_type_name(v->type), now);
 }
 
 static const sri_object_class value_class = {

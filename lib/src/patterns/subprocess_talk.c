@@ -113,7 +113,7 @@ static serry_err talk_serve(talk *t, const struct pollfd *p)
 
 static serry_err talk_late(const serry_subprocess *sp)
 {
-    return sri_fail(SERRY_ETIMEDOUT, "%s (process %d) has not said all and ended in time", sp->name,
+    return sri_fail(SERRY_ETIMEDOUT, "%s (process %d) has not said all and ended", sp->name,
                     (int)sp->pid);
 }
 
@@ -248,5 +248,5 @@ serry_err serry_subprocess_communicate(serry_subprocess *sp, const void *in, siz
     sp->talking = false;
     sp->talked = e == SERRY_OK;
     pthread_mutex_unlock(&sp->lock);
-    return e;
+    return sri_within(e, timeout);
 }

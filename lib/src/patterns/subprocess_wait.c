@@ -118,8 +118,9 @@ serry_err serry_subprocess_wait(serry_subprocess *sp, int *code, double timeout)
     SRI_TRY(sri_subprocess_check(sp));
     SRI_TRY(sri_deadline(timeout, &deadline));
     if (!sri_subprocess_await(sp, deadline))
-        return sri_fail(SERRY_ETIMEDOUT, "%s (process %d) has not ended in time", sp->name,
-                        (int)sp->pid);
+        return sri_within(
+            sri_fail(SERRY_ETIMEDOUT, "%s (process %d) has not ended", sp->name, (int)sp->pid),
+            timeout);
     if (sp->lost)
         return sri_fail(SERRY_ESYS,
                         "the exit code of %s (process %d) is lost: the program "
