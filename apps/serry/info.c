@@ -167,10 +167,10 @@ static void info_processors(void)
  * serry run sets for its ranks is known, too. */
 static void info_environment(void)
 {
-    static const char *const known[] = { "AGENTS", "HEARTBEAT",  "INTERFACE",   "JOIN_FD",
-                                         "LANES",  "LOG",        "MAX_MESSAGE", "NODES",
-                                         "NP",     "PLUGIN_DIR", "RANK",        "SIZE",
-                                         "START",  "TRANSPORT" };
+    static const char *const known[] = { "AGENTS", "HEARTBEAT", "INTERFACE",   "JOIN_FD",
+                                         "LANES",  "LOG",       "MAX_MESSAGE", "NODES",
+                                         "NP",     "OUTLIVE",   "PLUGIN_DIR",  "RANK",
+                                         "SIZE",   "START",     "TRANSPORT" };
     bool any = false;
     for (char **v = environ; *v; v++) {
         size_t name = strcspn(*v, "=");

@@ -3,6 +3,7 @@
 #include "command.h"
 
 #include "base/fds.h"
+#include "base/outlive.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -57,6 +58,7 @@ static int run_change_directory(const char *wdir)
 static void run_prepare_self(run *r)
 {
     sigprocmask(SIG_BLOCK, NULL, &r->mask);
+    unsetenv(SRI_OUTLIVE); /* it was said of us, not of the ranks */
     r->ignores_children = signal(SIGCHLD, SIG_DFL) == SIG_IGN;
     getrlimit(RLIMIT_NOFILE, &r->files);
     struct rlimit all = { .rlim_cur = r->files.rlim_max, .rlim_max = r->files.rlim_max };
@@ -77,12 +79,13 @@ static serry_err run_open(run *r)
         return sri_fail(SERRY_ENOMEM, "no memory for %d ranks", r->o.size);
     for (int i = 0; i < r->o.size; i++)
         r->ranks[i].pidfd = -1;
+    run_orphans_adopt(r);
     SRI_TRY(run_guard_start(r));
     SRI_TRY(sri_agent_create(&r->agent, &a));
     SRI_TRY(run_events_open(r));
-    if (!r->o.tag)
+    if (!r->o.tag && !r->o.timestamp)
         return SERRY_OK;
-    SRI_TRY(run_output_create(&r->output, r->o.size));
+    SRI_TRY(run_output_create(&r->output, r->o.size, r->o.tag, r->o.timestamp));
     return run_events_add(r, run_output_ended(r->output), EPOLLIN, RUN_EVENT_OUTPUT, 0);
 }
 
@@ -140,7 +143,7 @@ static int run_start_process(run *r, run_spawn *s, int rank)
     int error = run_spawn_rank(s, rank, &k->pid);
     close(pair[1]);
     if (error != 0 && s->refused)
-        return run_refused(r->o.program[0], error);
+        return run_refused(s->argv[0], error);
     errno = error;
     if (error != 0 && sri_fail_errno("fork") != SERRY_OK)
         return run_cannot_start(rank);
@@ -153,43 +156,64 @@ static int run_start_process(run *r, run_spawn *s, int rank)
                : run_cannot_start(rank);
 }
 
-/* Gives it its three streams. */
-static int run_start_rank(run *r, run_spawn *s, int rank, int first_in)
+/* Where it writes to; *own: the caller's to close. */
+static serry_err run_take_output(run *r, int rank, int *out, int *err, bool *own)
 {
-    int out = -1;
-    int err = -1;
+    *out = STDOUT_FILENO;
+    *err = STDERR_FILENO;
+    *own = r->output || r->dir >= 0;
+    if (!*own)
+        return SERRY_OK;
+    *out = *err = -1;
+    return r->output ? run_output_pipes(r->output, rank, out, err)
+                     : run_files_take(r, rank, out, err);
+}
+
+/* Gives it its three streams. */
+static int run_start_rank(run *r, run_spawn *s, int rank)
+{
+    bool own_in = false, own_out = false;
     int status = EXIT_FAILURE;
-    if (r->output && run_output_pipes(r->output, rank, &out, &err) != SERRY_OK) {
+    s->in = s->out = s->err = -1;
+    if (run_input_take(r, rank, &s->in, &own_in) != SERRY_OK
+        || run_take_output(r, rank, &s->out, &s->err, &own_out) != SERRY_OK)
         run_fail(status);
-    } else {
-        s->in = rank == 0 ? first_in : r->null;
-        s->out = r->output ? out : STDOUT_FILENO;
-        s->err = r->output ? err : STDERR_FILENO;
+    else
         status = run_start_process(r, s, rank);
+    if (own_in)
+        sri_close(&s->in);
+    if (own_out) {
+        sri_close(&s->out);
+        sri_close(&s->err);
     }
-    sri_close(&out);
-    sri_close(&err);
+    return status;
+}
+
+/* The ranks of one program, from this one on. */
+static int run_start_app(run *r, run_spawn *s, const run_app *app, int first, const cpu_set_t *cpus)
+{
+    int status = -1;
+    s->argv = app->program;
+    for (int rank = first; rank < first + app->size && status < 0; rank++) {
+        s->cpus = cpus ? &cpus[rank] : NULL;
+        status = run_start_rank(r, s, rank);
+    }
     return status;
 }
 
 static int run_start_all(run *r)
 {
     run_spawn s;
-    int first_in;
-    if (run_spawn_init(&s, r) != SERRY_OK)
+    if (run_input_open(r) != SERRY_OK || run_spawn_init(&s, r) != SERRY_OK)
         return run_fail(EXIT_FAILURE);
-    if (run_input_open(r, &first_in) != SERRY_OK) {
-        run_spawn_fini(&s);
-        return run_fail(EXIT_FAILURE);
+    cpu_set_t *cpus = run_bind_plan(r);
+    if (r->o.report_bindings)
+        run_bind_report(r, cpus);
+    int status = -1, first = 0;
+    for (int i = 0; i < r->o.n_apps && status < 0; i++) {
+        status = run_start_app(r, &s, &r->o.apps[i], first, cpus);
+        first += r->o.apps[i].size;
     }
-    cpu_set_t *cpus = r->o.bind_core ? run_bind_plan(r) : NULL;
-    int status = -1;
-    for (int rank = 0; rank < r->o.size && status < 0; rank++) {
-        s.cpus = cpus ? &cpus[rank] : NULL;
-        status = run_start_rank(r, &s, rank, first_in);
-    }
-    if (first_in != STDIN_FILENO)
-        close(first_in);
     free(cpus);
     run_spawn_fini(&s);
     if (status < 0 && r->output && run_output_start(r->output) != SERRY_OK)
@@ -217,6 +241,8 @@ static void run_reap(run *r)
             ;
         sri_close(&r->ranks[i].pidfd);
     }
+    r->reaped = true;
+    run_orphans_end(r);
     /* Others in the groups are not our children, and are gone a moment after they were killed;
      * where nobody reaps orphans they stay as zombies, and are not waited for any longer. */
     sri_ns until = sri_now() + RUN_GROUPS_END;
@@ -242,10 +268,27 @@ static void run_close(run *r)
         }
     }
     run_events_close(r);
+    run_files_close(r);
     if (r->agent)
         sri_agent_destroy(r->agent);
     sri_close(&r->null);
     free(r->ranks);
+}
+
+static void run_all(run *r)
+{
+    run_prepare_self(r);
+    serry_err e = run_open(r);
+    if (e != SERRY_OK) {
+        r->status = run_fail(e == SERRY_EINVAL ? EXIT_USAGE : EXIT_FAILURE);
+    } else {
+        int status = run_start_all(r);
+        if (status < 0)
+            run_loop(r);
+        else
+            r->status = status;
+    }
+    run_close(r);
 }
 
 int command_run(int argc, char **argv)
@@ -254,27 +297,21 @@ int command_run(int argc, char **argv)
               .signals = -1,
               .timer = -1,
               .null = -1,
+              .dir = -1,
               .guard = -1,
-              .input.pipe = -1,
               .timeout_at = SRI_NEVER,
               .kill_at = SRI_NEVER,
-              .stop_at = SRI_NEVER };
+              .stop_at = SRI_NEVER,
+              .reap_at = SRI_NEVER };
     int status = run_options_read(&r.o, argc, argv);
+    if (status < 0 && run_files_open(&r) != SERRY_OK) /* from where we were called */
+        status = run_fail(EXIT_FAILURE);
     if (status < 0)
         status = run_change_directory(r.o.wdir);
-    if (status >= 0)
-        return status;
-    run_prepare_self(&r);
-    serry_err e = run_open(&r);
-    if (e != SERRY_OK) {
-        r.status = run_fail(e == SERRY_EINVAL ? EXIT_USAGE : EXIT_FAILURE);
-    } else {
-        status = run_start_all(&r);
-        if (status < 0)
-            run_loop(&r);
-        else
-            r.status = status;
+    if (status < 0) {
+        run_all(&r);
+        status = r.status;
     }
-    run_close(&r);
-    return r.status;
+    run_options_free(&r.o);
+    return status;
 }

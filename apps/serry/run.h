@@ -1,13 +1,17 @@
 /* run.h: `serry run`, in parts. The launcher is the node's agent: sri_agent_run is the main loop.
  *
  *     run_options   the command line
+ *     run_help      what --help prints
+ *     run_nearest   the option that a misspelt one may have meant
  *     run           starting, the loop, the end
  *     run_events    the launcher's own epoll set and timers
  *     run_end       ends of ranks, who failed first, and ending the others
  *     run_signals   what Ctrl-C and the like mean
  *     run_spawn     one rank's process
  *     run_guard     the process that cleans up after a launcher that was killed
- *     run_input     the terminal's lines, to rank 0
+ *     run_orphans   processes that ranks left behind outside of their groups
+ *     run_input     standard input, for the ranks that are to have it
+ *     run_files     the ranks' output in files, if that is wanted
  *     run_output    tagged output, on a thread, since whoever reads it may be slow
  *     run_bind      which rank on which processors
  *
@@ -28,20 +32,47 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-typedef struct run_options {
+/* One program of the run, and how many ranks of it. */
+typedef struct run_app {
     int size;
+    char **program; /* its argv, in ours, ended by NULL */
+} run_app;
+
+typedef enum run_bind { RUN_BIND_NONE, RUN_BIND_CORE, RUN_BIND_SOCKET, RUN_BIND_HWTHREAD } run_bind;
+
+/* Whose exit code is the run's, if ranks fail. */
+typedef enum run_exit { RUN_EXIT_FIRST, RUN_EXIT_LOWEST, RUN_EXIT_MAX } run_exit;
+
+/* Which rank gets standard input, if it is not one of them. */
+enum { RUN_STDIN_NONE = -1, RUN_STDIN_ALL = -2 };
+
+typedef struct run_options {
+    int size; /* of all */
+    run_app *apps;
+    int n_apps;
     bool tag;
+    bool timestamp;
     bool keep_going;
-    bool bind_core;
+    bool report_bindings;
     bool quiet;
-    double timeout;   /* seconds; infinity: none */
-    double grace;     /* seconds between SIGTERM and SIGKILL */
-    const char *wdir; /* NULL: here */
-    char **program;   /* its argv, in ours */
+    run_bind bind;
+    run_exit exit;
+    int in;             /* the rank that gets standard input, or one of the above */
+    const char *output; /* the directory of the ranks' files; NULL: none */
+    double timeout;     /* seconds; infinity: none */
+    double grace;       /* seconds between SIGTERM and SIGKILL */
+    const char *wdir;   /* NULL: here */
 } run_options;
 
-/* -1: go on; else the exit status to end with. -x takes effect on this process's environment. */
+/* -1: go on; else the exit status to end with. -x takes effect on this process's environment. argv
+ * is cut where one program ends and the next begins. */
 int run_options_read(run_options *o, int argc, char **argv);
+void run_options_free(run_options *o);
+
+extern const char run_help[];
+
+/* The one of n names that is spelt most alike, dashes apart; NULL: none is like it. */
+const char *run_nearest(const char *name, const char *const *names, size_t n);
 
 typedef enum run_fate {
     RUN_FATE_UNKNOWN,
@@ -55,6 +86,7 @@ typedef struct run_rank {
     bool ended;  /* a zombie: reaped last of all, so that its group's number stays its own */
     bool judged; /* it counted as good or failed already */
     int status;  /* exit code, or 128 + signal; valid once ended */
+    int failure; /* what it counts for in the run's exit status; 0: nothing */
     run_fate fate;
 } run_rank;
 
@@ -67,10 +99,20 @@ typedef enum run_phase {
 
 typedef struct run_output run_output;
 
-/* What ranks get from the terminal; in_pipe is -1 unless it is relayed. */
+/* A pipe to a rank that gets what the launcher reads. */
+typedef struct run_input_pipe {
+    int rank;
+    int fd;      /* -1: closed */
+    size_t from; /* of the bytes that it did not take yet */
+    bool waits;  /* for room */
+} run_input_pipe;
+
+/* What ranks get by way of the launcher. */
 typedef struct run_input {
-    int pipe;
-    size_t from, to; /* of bytes that the pipe did not take yet */
+    run_input_pipe *pipes; /* NULL: nothing is passed on */
+    int n, open;
+    bool terminal;
+    size_t to; /* bytes read */
     char bytes[4096];
 } run_input;
 
@@ -86,9 +128,13 @@ typedef struct run {
     sri_ns timeout_at;
     sri_ns kill_at;
     sri_ns stop_at; /* no member should be left by then */
+    sri_ns reap_at; /* orphans that have ended are reaped */
 
-    int null;  /* /dev/null; opened first, so that it has a small number */
-    int guard; /* its pipe */
+    int null;    /* /dev/null; opened first, so that it has a small number */
+    int dir;     /* of the ranks' output; -1: it goes where ours goes */
+    bool reaped; /* the ranks: their numbers may be others' by now */
+    bool adopts; /* orphans become children of this process */
+    int guard;   /* its pipe */
     pid_t guard_pid;
     run_input input;
     run_output *output; /* NULL: ranks write where this process writes */
@@ -97,6 +143,7 @@ typedef struct run {
 
     run_phase phase;
     bool decided; /* status is final */
+    bool looking; /* for others that have failed by themselves, before the ranks are asked to end */
     bool stopped; /* the ranks, by Ctrl-Z */
     int status;
 
@@ -111,8 +158,8 @@ typedef enum run_event {
     RUN_EVENT_RANK,
     RUN_EVENT_SIGNAL,
     RUN_EVENT_TIMER,
-    RUN_EVENT_TERMINAL,
-    RUN_EVENT_STDIN,  /* rank 0's pipe takes bytes again */
+    RUN_EVENT_INPUT,  /* standard input has news */
+    RUN_EVENT_STDIN,  /* a rank's pipe takes bytes again; rank: which of the pipes */
     RUN_EVENT_OUTPUT, /* the relay has ended */
 } run_event;
 
@@ -182,18 +229,43 @@ serry_err run_guard_start(run *r);
 /* Says goodbye, so that it kills nobody, and reaps it. */
 void run_guard_end(run *r);
 
+/* ---- run_orphans ---- */
+
+/* From here on what ranks leave behind becomes a child of this process, if the kernel can tell
+ * which children there are. */
+void run_orphans_adopt(run *r);
+/* A child has ended, perhaps one of those. */
+void run_orphans_noticed(run *r);
+/* Reaps those that have ended. */
+void run_orphans_reap(run *r);
+/* Kills them. */
+void run_orphans_kill(run *r);
+/* Kills and reaps all, those that come meanwhile too. The ranks have been reaped. */
+void run_orphans_end(run *r);
+
 /* ---- run_input ---- */
 
-/* *fd is what rank 0 gets as standard input: 0, or a pipe's end, the caller's to close. */
-serry_err run_input_open(run *r, int *fd);
+/* Decides how standard input reaches the ranks; after it run_input_take for each. */
+serry_err run_input_open(run *r);
+/* *fd is what this rank gets as standard input; *own: it is the caller's to close. */
+serry_err run_input_take(run *r, int rank, int *fd, bool *own);
 void run_input_close(run *r);
-/* The terminal has news, or we are in front again. */
-void run_input_terminal(run *r);
-void run_input_room(run *r);
+/* There is news, or we are in front of the terminal again. */
+void run_input_news(run *r);
+void run_input_room(run *r, int pipe);
+
+/* ---- run_files ---- */
+
+/* Opens the directory, and makes it if need be. */
+serry_err run_files_open(run *r);
+/* The files of one rank, the caller's to close: rank.N/stdout and rank.N/stderr. */
+serry_err run_files_take(const run *r, int rank, int *out, int *err);
+void run_files_close(run *r);
 
 /* ---- run_output ---- */
 
-serry_err run_output_create(run_output **o, int size);
+/* Of the two something is wanted. */
+serry_err run_output_create(run_output **o, int size, bool tag, bool timestamp);
 /* The ends that a rank writes to; the caller closes them when it has them. */
 serry_err run_output_pipes(run_output *o, int rank, int *out, int *err);
 /* Starts the thread. */
@@ -208,7 +280,10 @@ int run_output_destroy(run_output *o, bool wait);
 
 /* ---- run_bind ---- */
 
-/* The processors of each rank, to be freed; NULL and a warning if they do not suffice. */
+/* The processors of each rank, to be freed; NULL: they are not bound, with a warning if that was
+ * wanted. */
 cpu_set_t *run_bind_plan(const run *r);
+/* Says of each rank on which processors it is. */
+void run_bind_report(const run *r, const cpu_set_t *sets);
 
 #endif

@@ -30,6 +30,7 @@ void run_kill(run *r)
     r->phase = RUN_KILLED;
     r->kill_at = SRI_NEVER;
     run_signal_all(r, SIGKILL);
+    run_orphans_kill(r);
 }
 
 void run_ask(run *r, int signal)
@@ -59,12 +60,44 @@ static void end_describe(int status, char *text, size_t cap)
         snprintf(text, cap, "exited with code %d", status);
 }
 
+/* Of all that have failed so far by themselves. */
+static int end_status(const run *r)
+{
+    int status = r->status;
+    for (int i = 0; i < r->o.size && r->o.exit != RUN_EXIT_FIRST; i++) {
+        int failure = r->ranks[i].failure;
+        if (r->o.exit == RUN_EXIT_LOWEST && failure != 0)
+            return failure;
+        if (failure > status)
+            status = failure;
+    }
+    return status;
+}
+
+/* Those that have ended by now have done so by themselves, and may decide as well. */
+static void end_look_at_others(run *r)
+{
+    for (int i = 0; i < r->o.size && r->o.exit != RUN_EXIT_FIRST && !r->looking; i++) {
+        r->looking = true;
+        run_rank_ended(r, i);
+        r->looking = false;
+    }
+}
+
 static void end_failed(run *r, int rank, int status, const char *how)
 {
     if (r->decided)
         return;
+    r->ranks[rank].failure = status;
+    if (!r->o.keep_going)
+        end_look_at_others(r);
     if (r->status == 0)
         r->status = status;
+    r->status = end_status(r);
+    if (r->looking) {
+        run_say(r, "rank %d (pid %d) %s", rank, (int)r->ranks[rank].pid, how);
+        return;
+    }
     bool others = r->alive > 0 && !r->o.keep_going;
     run_say(r, "rank %d (pid %d) %s%s", rank, (int)r->ranks[rank].pid, how,
             others ? "; ending the other ranks" : "");

@@ -57,6 +57,8 @@ void run_events_arm(run *r)
     sri_ns at = r->timeout_at < r->kill_at ? r->timeout_at : r->kill_at;
     if (r->stop_at < at)
         at = r->stop_at;
+    if (r->reap_at < at)
+        at = r->reap_at;
     /* A time of 0 would disarm it. */
     struct itimerspec when = { 0 };
     if (at != SRI_NEVER) {
@@ -82,6 +84,8 @@ static void events_on_timer(run *r)
         r->stop_at = SRI_NEVER;
         sri_agent_stop(r->agent);
     }
+    if (now >= r->reap_at)
+        run_orphans_reap(r);
     run_events_arm(r);
 }
 
@@ -100,11 +104,11 @@ void run_events_handle(run *r, int timeout_ms)
         case RUN_EVENT_TIMER:
             events_on_timer(r);
             break;
-        case RUN_EVENT_TERMINAL:
-            run_input_terminal(r);
+        case RUN_EVENT_INPUT:
+            run_input_news(r);
             break;
         case RUN_EVENT_STDIN:
-            run_input_room(r);
+            run_input_room(r, (int)(uint32_t)ready[i].data.u64);
             break;
         case RUN_EVENT_OUTPUT:
             r->output_ended = true;

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -38,6 +39,8 @@ typedef struct output_stream {
 
 struct run_output {
     int size;
+    bool tag;
+    bool timestamp;
     output_stream *streams; /* rank 0 out, rank 0 err, rank 1 out, ... */
     int events;             /* epoll */
     int finish;             /* eventfd: finish */
@@ -78,11 +81,22 @@ static void output_write(run_output *o, int which)
     o->lines.len = 0;
 }
 
-static serry_err output_tag(sri_buffer *line, int stream)
+static serry_err output_tag(const run_output *o, sri_buffer *line, int stream)
 {
-    char tag[32];
-    int n = snprintf(tag, sizeof tag, "[%d]<%s>: ", stream / 2, stream % 2 ? "stderr" : "stdout");
-    return sri_buffer_add(line, tag, (size_t)n);
+    char tag[96];
+    size_t n = 0;
+    if (o->timestamp) {
+        struct timespec now;
+        struct tm day;
+        clock_gettime(CLOCK_REALTIME, &now);
+        localtime_r(&now.tv_sec, &day);
+        n = strftime(tag, sizeof tag, "%Y-%m-%d %H:%M:%S", &day);
+        n += (size_t)snprintf(tag + n, sizeof tag - n, ".%03ld ", now.tv_nsec / 1000000);
+    }
+    if (o->tag)
+        n += (size_t)snprintf(tag + n, sizeof tag - n, "[%d]<%s>: ", stream / 2,
+                              stream % 2 ? "stderr" : "stdout");
+    return sri_buffer_add(line, tag, n);
 }
 
 static serry_err output_end_line(run_output *o, output_stream *s)
@@ -102,7 +116,7 @@ static serry_err output_cut(run_output *o, int stream, const uint8_t *bytes, siz
         const uint8_t *end = memchr(bytes, '\n', len);
         size_t n = end ? (size_t)(end - bytes) + 1 : len;
         if (s->line.len == 0)
-            SRI_TRY(output_tag(&s->line, stream));
+            SRI_TRY(output_tag(o, &s->line, stream));
         SRI_TRY(sri_buffer_add(&s->line, bytes, n));
         if (!end && s->line.len >= OUTPUT_LINE) {
             SRI_TRY(sri_buffer_add(&s->line, "\n", 1));
@@ -184,7 +198,7 @@ static serry_err output_add(run_output *o, int fd, uint64_t what)
     return SERRY_OK;
 }
 
-serry_err run_output_create(run_output **out, int size)
+serry_err run_output_create(run_output **out, int size, bool tag, bool timestamp)
 {
     run_output *o = calloc(1, sizeof *o);
     if (!o || !(o->streams = calloc((size_t)size * 2, sizeof *o->streams))) {
@@ -192,6 +206,8 @@ serry_err run_output_create(run_output **out, int size)
         return sri_fail(SERRY_ENOMEM, "no memory for the output of %d ranks", size);
     }
     o->size = size;
+    o->tag = tag;
+    o->timestamp = timestamp;
     for (int i = 0; i < 2 * size; i++)
         o->streams[i].fd = -1;
     o->events = epoll_create1(EPOLL_CLOEXEC);

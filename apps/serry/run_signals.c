@@ -10,8 +10,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-static const int signals_handled[] = { SIGINT,  SIGTERM, SIGHUP,  SIGQUIT, SIGUSR1,
-                                       SIGUSR2, SIGTSTP, SIGCONT, SIGWINCH };
+static const int signals_handled[] = { SIGINT,  SIGTERM, SIGHUP,  SIGQUIT,  SIGUSR1,
+                                       SIGUSR2, SIGTSTP, SIGCONT, SIGWINCH, SIGCHLD };
 
 /* As under nohup: who started us does not want it to matter. */
 static bool signals_is_ignored(int signal)
@@ -58,7 +58,7 @@ static void signals_continue(run *r)
 {
     r->stopped = false;
     run_signal_all(r, SIGCONT);
-    run_input_terminal(r);
+    run_input_news(r);
 }
 
 static void signals_say(const run *r, int signal, bool kills)
@@ -102,6 +102,9 @@ static void signals_handle_one(run *r, int signal)
         break;
     case SIGCONT:
         signals_continue(r);
+        break;
+    case SIGCHLD:
+        run_orphans_noticed(r);
         break;
     default:
         run_signal_all(r, signal);

@@ -27,7 +27,7 @@ static bool spawn_is_own(const char *variable)
 
 serry_err run_spawn_init(run_spawn *s, const run *r)
 {
-    *s = (run_spawn){ .argv = r->o.program, .run = r, .launcher = getpid() };
+    *s = (run_spawn){ .run = r, .launcher = getpid() };
     size_t n = 0;
     while (environ[n])
         n++;

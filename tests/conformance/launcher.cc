@@ -1,54 +1,15 @@
 // ctest: launcher timeout=120
 /* `serry run` as its users see it: what ranks get, what is said, and the exit status. The programs
  * know nothing of serry. */
-#include "support/program.h"
+#include "conformance/launcher_test.h"
 
-#include <gtest/gtest.h>
 #include <serry/world.h>
 
-#include <algorithm>
-#include <sstream>
 #include <unistd.h>
 
 using namespace serry_test;
 
 namespace {
-
-using Words = std::vector<std::string>;
-
-ProgramResult run(Words args, ProgramOptions options = {})
-{
-    args.insert(args.begin(), { serry_command(), "run" });
-    return run_program(args, options);
-}
-
-/* A shell script in n ranks. */
-ProgramResult script(int n, const std::string &text, Words flags = {}, ProgramOptions options = {})
-{
-    flags.insert(flags.end(), { "-n", std::to_string(n), "sh", "-c", text });
-    return run(flags, options);
-}
-
-Words lines(const std::string &text)
-{
-    std::istringstream in(text);
-    Words all;
-    for (std::string line; std::getline(in, line);)
-        all.push_back(line);
-    return all;
-}
-
-Words sorted_lines(const std::string &text)
-{
-    Words all = lines(text);
-    std::sort(all.begin(), all.end());
-    return all;
-}
-
-bool has(const std::string &text, const std::string &part)
-{
-    return text.find(part) != std::string::npos;
-}
 
 /* ---- what ranks get ---- */
 
@@ -417,7 +378,7 @@ const BadInput bad_inputs[] = {
     { "TimeoutThatIsNoNumber", { "--timeout", "nan", "true" }, 2, "nan" },
     { "NegativeGrace", { "--grace=-1", "true" }, 2, "--grace" },
     { "GraceWithAUnit", { "--grace=2s", "true" }, 2, "2s" },
-    { "UnknownBinding", { "--bind-to", "socket", "true" }, 2, "'socket'" },
+    { "UnknownBinding", { "--bind-to", "board", "true" }, 2, "'board'" },
     { "VariableWithoutAName", { "-x", "=3", "true" }, 2, "'=3'" },
     { "MissingDirectory", { "--wdir", "/not/there", "true" }, 2, "/not/there" },
     { "MissingProgram", { "-n", "3", "not-a-program" }, 127, "'not-a-program'" },

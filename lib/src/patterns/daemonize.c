@@ -9,6 +9,7 @@
 #include "base/env.h"
 #include "base/error.h"
 #include "base/fds.h"
+#include "base/outlive.h"
 #include "core/core.h"
 #include "start/launcher.h"
 
@@ -195,6 +196,7 @@ static serry_err daemon_become(const serry_daemon_options *o, int report)
             sri_close(&fd[i]);
     }
     daemon_close_others(o, report);
+    sri_outlive_mark();
     return SERRY_OK;
 }
 

@@ -1,5 +1,6 @@
 /* patterns/subprocess_program.c: a program made ready for exec, so that the
  * child needs no memory: its environment, and the files to try. */
+#include "base/outlive.h"
 #include "patterns/subprocess.h"
 
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 /* A launcher's word to this process alone: its descriptor is not open in the
  * child. */
 static const char program_join[] = "SERRY_JOIN_FD";
+static const char program_outlives[] = SRI_OUTLIVE "=1"; /* of a detached one */
 
 static size_t program_count(const char *const *strings)
 {
@@ -59,11 +61,11 @@ static serry_err program_env(sri_program *p, const serry_subprocess_options *o)
     size_t n = program_count(base);
     size_t more = program_count(add);
     bool joins = !o->env && program_find(base, n, program_join) != NULL;
-    if (base && more == 0 && !joins) {
+    if (base && more == 0 && !joins && !o->detach) {
         p->env = (char *const *)(uintptr_t)base;
         return SERRY_OK;
     }
-    p->own_env = malloc((n + more + 1) * sizeof *p->own_env);
+    p->own_env = malloc((n + more + 2) * sizeof *p->own_env);
     if (!p->own_env)
         return sri_fail(SERRY_ENOMEM, "no memory for an environment of %zu variables", n + more);
     size_t at = 0;
@@ -77,6 +79,8 @@ static serry_err program_env(sri_program *p, const serry_subprocess_options *o)
         if (strchr(add[i], '=') && program_find(add, more, add[i]) == add[i])
             p->own_env[at++] = (char *)(uintptr_t)add[i];
     }
+    if (o->detach)
+        p->own_env[at++] = (char *)(uintptr_t)program_outlives;
     p->own_env[at] = NULL;
     p->env = p->own_env;
     return SERRY_OK;
