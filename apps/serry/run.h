@@ -236,7 +236,7 @@ void run_guard_end(run *r);
 void run_orphans_adopt(run *r);
 /* A child has ended, perhaps one of those. */
 void run_orphans_noticed(run *r);
-/* Reaps those that have ended. */
+/* Reaps those that have ended, and when all are to end kills the others. */
 void run_orphans_reap(run *r);
 /* Kills them. */
 void run_orphans_kill(run *r);

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define ORPHANS_REST SRI_MS(50)  /* between two looks at who has ended */
+#define ORPHANS_HASTE SRI_MS(1)  /* the same when all are to end */
 #define ORPHANS_END SRI_MS(2000) /* for killed ones to be gone */
 
 void run_orphans_adopt(run *r)
@@ -86,7 +87,7 @@ void run_orphans_noticed(run *r)
 {
     if (!r->adopts || r->reap_at != SRI_NEVER)
         return;
-    r->reap_at = sri_now() + ORPHANS_REST;
+    r->reap_at = sri_now() + (r->phase == RUN_KILLED ? ORPHANS_HASTE : ORPHANS_REST);
     run_events_arm(r);
 }
 
@@ -94,6 +95,8 @@ void run_orphans_reap(run *r)
 {
     r->reap_at = SRI_NEVER;
     orphans_each(r, orphans_reap_one);
+    if (r->phase == RUN_KILLED) /* those of them that have lost their parents since */
+        run_orphans_kill(r);
 }
 
 void run_orphans_kill(run *r)
