@@ -1,9 +1,31 @@
 /* support/steps.c: see steps.h. */
 #include "support/steps.h"
 
+#include "base/point.h"
+
+#include <sched.h>
+
+/* In these copies of the steps a thread may linger at each point. */
+#undef SRI_POINT
+#define SRI_POINT(n) step_linger()
+
+static _Thread_local unsigned linger_times, linger_count;
+
+void steps_linger(unsigned times)
+{
+    linger_times = times;
+}
+
+static void step_linger(void)
+{
+    if (linger_times > 0 && ++linger_count % linger_times == 0)
+        sched_yield();
+}
+
 #include "patterns/condition_steps.h"
 #include "patterns/event_steps.h"
 #include "patterns/lock_steps.h"
+#include "patterns/pool_steps.h"
 #include "patterns/queue_steps.h"
 #include "patterns/semaphore_steps.h"
 
@@ -78,4 +100,19 @@ uint64_t queue_read(const sri_atomic_u64 *cell)
 bool queue_taken(sri_atomic_u64 *cell, uint64_t *word, uint32_t epoch)
 {
     return queue_step_taken(cell, word, epoch);
+}
+
+bool pool_take(sri_atomic_u64 *grant, uint32_t epoch, uint32_t n, bool running)
+{
+    return pool_step_take(grant, epoch, n, running);
+}
+
+void pool_pause(sri_atomic_u64 *grant)
+{
+    pool_step_pause(grant);
+}
+
+uint64_t pool_take_back(sri_atomic_u64 *grant)
+{
+    return pool_step_take_back(grant);
 }

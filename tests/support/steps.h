@@ -12,6 +12,10 @@
 extern "C" {
 #endif
 
+/* From now on this thread lets others run, once in so many times, between its look at a word and
+ * its change (0: never): else nobody would ever come in between. */
+void steps_linger(unsigned times);
+
 uint64_t step_look(const sri_atomic_u64 *word); /* relaxed: no step, to choose one */
 
 bool lock_take(sri_atomic_u64 *word, uint64_t id, int rank);
@@ -31,6 +35,10 @@ bool condition_nobody(const sri_atomic_u64 *word, uint64_t id);
 bool queue_post(sri_atomic_u64 *credit, bool *closed); /* looks first */
 uint64_t queue_read(const sri_atomic_u64 *cell);       /* the reader's word, for queue_taken */
 bool queue_taken(sri_atomic_u64 *cell, uint64_t *word, uint32_t epoch);
+
+bool pool_take(sri_atomic_u64 *grant, uint32_t epoch, uint32_t n, bool running);
+void pool_pause(sri_atomic_u64 *grant);
+uint64_t pool_take_back(sri_atomic_u64 *grant); /* the word from then on */
 
 #ifdef __cplusplus
 }

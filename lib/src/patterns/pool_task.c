@@ -13,6 +13,7 @@
 #include "core/core.h"
 #include "core/service.h"
 #include "core/wait.h"
+#include "patterns/pool_steps.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -121,34 +122,12 @@ static void task_add_failure(sri_worker *w, uint32_t seq, serry_err e, const cha
     w->run_at = SIZE_MAX;
 }
 
-/* ---- the grant word ---- */
-
-/* Takes n items, the first of which begins to run; false if the home has taken them back. */
-static bool task_take(sri_worker *w, uint32_t epoch, uint32_t n, bool running)
-{
-    uint64_t v = atomic_load_explicit(w->grant, memory_order_relaxed), next;
-    do {
-        uint32_t left = (pool_grant_granted(v) - pool_grant_started(v)) & POOL_SEQ_MASK;
-        if (pool_grant_epoch(v) != epoch || left < n)
-            return false;
-        SRI_POINT(100);
-        next = pool_grant_make(epoch, pool_grant_granted(v), pool_grant_started(v) + n, running);
-    } while (!atomic_compare_exchange_weak_explicit(w->grant, &v, next, memory_order_acq_rel,
-                                                    memory_order_relaxed));
-    return true;
-}
-
-void sri_worker_pause(sri_worker *w)
-{
-    atomic_fetch_and_explicit(w->grant, ~UINT64_C(1), memory_order_acq_rel);
-}
-
 /* ---- sending ---- */
 
 void sri_worker_flush(sri_worker *w)
 {
     SRI_POINT(103);
-    sri_worker_pause(w);
+    pool_step_pause(w->grant);
     SRI_POINT(104);
     sri_ns now = sri_now();
     w->run_at = SIZE_MAX;
@@ -329,14 +308,14 @@ static void task_run_all(sri_worker *w, worker_chunk *c, serry_task *t)
     for (uint32_t k = 0; k < c->is.count; k++) {
         if (atomic_load_explicit(&c->skip, memory_order_relaxed)) {
             uint32_t rest = c->is.count - k;
-            if (task_take(w, c->is.epoch, rest, false)) {
+            if (pool_step_take(w->grant, c->is.epoch, rest, false)) {
                 task_open_run(w, (c->is.seq + k) & POOL_SEQ_MASK, 0, SERRY_ECANCELLED);
                 task_add_count(w, rest);
                 w->run_at = SIZE_MAX;
             }
             return;
         }
-        if (!task_take(w, c->is.epoch, 1, true))
+        if (!pool_step_take(w->grant, c->is.epoch, 1, true))
             return;
         *t =
             (serry_task){ .w = w, .chunk = c, .index = (size_t)c->is.first + k, .level = w->holds };

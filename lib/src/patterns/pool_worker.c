@@ -7,6 +7,7 @@
 #include "core/core.h"
 #include "core/service.h"
 #include "core/wait.h"
+#include "patterns/pool_steps.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -233,15 +234,7 @@ void sri_worker_attach(sri_worker *w)
 uint64_t sri_worker_take_back(sri_worker *w)
 {
     worker_empty_inbox(w);
-    uint64_t v = atomic_load_explicit(w->grant, memory_order_relaxed), next;
-    SRI_POINT(106);
-    do {
-        next = pool_grant_make(pool_grant_epoch(v) + 1, pool_grant_started(v),
-                               pool_grant_started(v), pool_grant_running(v));
-    } while (!atomic_compare_exchange_weak_explicit(w->grant, &v, next, memory_order_acq_rel,
-                                                    memory_order_relaxed));
-    SRI_POINT(107);
-    return next;
+    return pool_step_take_back(w->grant);
 }
 
 void sri_worker_detach(sri_worker *w)

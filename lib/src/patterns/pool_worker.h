@@ -111,7 +111,6 @@ uint64_t sri_worker_pool_here(void);
 
 /* Takes back by its own hand what it has not begun: the grant word from then on. */
 uint64_t sri_worker_take_back(sri_worker *w);
-void sri_worker_pause(sri_worker *w);
 
 /* What is said of a task that failed; buf is room for it. */
 const char *sri_task_why(const serry_task *t, int code, char *buf, size_t cap);
