@@ -24,12 +24,12 @@ static bool input_is_file(void)
 }
 
 /* For /dev/null and the like, of which all may read; the others cannot be waited for. */
-static bool input_can_be_awaited(const run *r)
+static bool input_can_be_awaited(run *r)
 {
     struct epoll_event ev = { .events = 0 };
     if (epoll_ctl(r->events, EPOLL_CTL_ADD, STDIN_FILENO, &ev) != 0)
         return false;
-    run_events_remove((run *)(size_t)r, STDIN_FILENO);
+    run_events_remove(r, STDIN_FILENO);
     return true;
 }
 

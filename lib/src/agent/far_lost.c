@@ -5,8 +5,8 @@
  * ends its members. */
 #include "agent/far.h"
 
-#include "base/log.h"
 #include "base/fate.h"
+#include "base/log.h"
 
 #include <stdio.h>
 

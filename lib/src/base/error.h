@@ -4,9 +4,9 @@
 #define SRI_BASE_ERROR_H
 
 #include <serry/error.h>
-#include <stddef.h>
 
 #include <stdarg.h>
+#include <stddef.h>
 
 #ifdef __cplusplus
 extern "C" {

@@ -39,6 +39,7 @@ typedef struct service_call {
     uint16_t generation;
     bool used;
     bool done;
+    bool lost; /* there was no memory for all of the answer: none of it is kept */
     serry_err err;
     sri_reply reply; /* what has arrived of it; bytes is set when it is done */
 } service_call;
@@ -310,7 +311,7 @@ static serry_err service_open(uint64_t object, uint32_t *number)
         c->generation = 1;
     c->object = object;
     c->used = true;
-    c->done = false;
+    c->done = c->lost = false;
     c->err = SERRY_OK;
     c->reply.len = 0;
     c->reply.fd = -1;
@@ -449,15 +450,16 @@ bool sri_service_reply(const sri_arrival *a)
     bool more = a->flags & SRI_FLAG_MORE;
     if (c->err == SERRY_OK)
         c->err = (serry_err)(a->aux >> 32);
-    if (!more && r->len == 0 && a->len <= sizeof r->small) {
+    if (!more && r->len == 0 && a->len <= sizeof r->small && !c->lost) {
         if (a->len)
             memcpy(r->small, a->bytes, a->len);
         r->bytes = r->small;
         r->len = a->len;
     } else {
-        if (sri_buffer_add(&r->large, a->bytes, a->len) != SERRY_OK) {
+        if (!c->lost && sri_buffer_add(&r->large, a->bytes, a->len) != SERRY_OK) {
             sri_buffer_fini(&r->large);
             c->err = SERRY_ENOMEM;
+            c->lost = true;
         }
         r->bytes = r->large.data;
         r->len = r->large.len;

@@ -286,29 +286,30 @@ static serry_err wait_now(const wait_for *w)
     return SERRY_ETIMEDOUT;
 }
 
+static inline serry_err wait_on(const wait_for *w, sri_ns deadline, const sri_waiting *why)
+{
+    if (wait_over(w))
+        return SERRY_OK;
+    return deadline == 0 ? wait_now(w) : wait_slow(w, deadline, why);
+}
+
 serry_err sri_wait(const bool *done, sri_ns deadline, const sri_waiting *why)
 {
-    if (*done)
-        return SERRY_OK;
     wait_for w = { .done = done };
-    return deadline == 0 ? wait_now(&w) : wait_slow(&w, deadline, why);
+    return wait_on(&w, deadline, why);
 }
 
 serry_err sri_wait_answer(const bool *done, sri_ns deadline, const sri_waiting *why)
 {
-    if (*done)
-        return SERRY_OK;
     wait_for w = { .done = done, .answer = true };
-    return deadline == 0 ? wait_now(&w) : wait_slow(&w, deadline, why);
+    return wait_on(&w, deadline, why);
 }
 
 serry_err sri_wait_until(bool (*ready)(void *ctx), void *ctx, sri_ns deadline,
                          const sri_waiting *why)
 {
     wait_for w = { .ready = ready, .ctx = ctx };
-    if (wait_over(&w))
-        return SERRY_OK;
-    return deadline == 0 ? wait_now(&w) : wait_slow(&w, deadline, why);
+    return wait_on(&w, deadline, why);
 }
 
 bool sri_wait_can_watch(void)
@@ -320,7 +321,5 @@ serry_err sri_wait_watch(const sri_atomic_u64 *word, uint32_t low, bool (*ready)
                          void *ctx, sri_ns deadline, const sri_waiting *why)
 {
     wait_for w = { .ready = ready, .ctx = ctx, .word = word, .low = low };
-    if (wait_over(&w))
-        return SERRY_OK;
-    return deadline == 0 ? wait_now(&w) : wait_slow(&w, deadline, why);
+    return wait_on(&w, deadline, why);
 }

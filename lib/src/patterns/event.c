@@ -62,12 +62,17 @@ static void event_leave(event_local *l)
     sri_local_leave(&events, &l->local);
 }
 
+static serry_err event_destroyed(const event_local *l)
+{
+    return sri_local_fail(&l->local, SERRY_EHANDLE, "destroyed");
+}
+
 /* SERRY_EHANDLE: the word is not this event's any more. */
 static serry_err event_look(const event_local *l, uint64_t *word)
 {
     *word = event_step_read(l->word);
     if (l->local.destroyed || !event_word_names(*word, l->local.id))
-        return sri_local_fail(&l->local, SERRY_EHANDLE, "destroyed");
+        return event_destroyed(l);
     return SERRY_OK;
 }
 
@@ -139,7 +144,7 @@ static serry_err event_ask(event_local *l, bool *set)
     uint64_t answer = 0;
     if (l->word) {
         SRI_TRY(event_look(l, &answer));
-        *set = answer & 1;
+        *set = answer & EVENT_SET;
         return SERRY_OK;
     }
     sri_reply reply = { 0 };
@@ -156,16 +161,11 @@ static serry_err event_ask(event_local *l, bool *set)
 
 /* ---- changing it ---- */
 
-static serry_err event_changed(const event_local *l)
-{
-    return sri_local_fail(&l->local, SERRY_EHANDLE, "destroyed");
-}
-
 static serry_err event_set_here(event_local *l)
 {
     uint64_t was;
     if (!event_step_set(l->word, l->local.id, &was))
-        return event_changed(l);
+        return event_destroyed(l);
     if (was & EVENT_SET)
         return SERRY_OK;
     sri_futex_wake_low(l->word);
@@ -174,11 +174,15 @@ static serry_err event_set_here(event_local *l)
                             : SERRY_OK;
 }
 
+static serry_err event_clear_here(event_local *l)
+{
+    return event_step_clear(l->word, l->local.id) ? SERRY_OK : event_destroyed(l);
+}
+
 static serry_err event_change(event_local *l, bool set)
 {
     if (l->word && !l->local.destroyed)
-        return set ? event_set_here(l)
-                   : (event_step_clear(l->word, l->local.id) ? SERRY_OK : event_changed(l));
+        return set ? event_set_here(l) : event_clear_here(l);
     SRI_POINT(52);
     serry_err e = sri_service_call(l->local.id, set ? EVENT_OP_SET : EVENT_OP_CLEAR, NULL, 0, NULL,
                                    0, NULL, SRI_NEVER);

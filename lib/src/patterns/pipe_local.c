@@ -1,10 +1,10 @@
 /* patterns/pipe_local.c: the ends of pipes as a member knows them, and what the home tells it. */
 #include "patterns/pipe_local.h"
 
+#include "base/fate.h"
 #include "base/point.h"
 #include "core/service.h"
 #include "core/wait.h"
-#include "base/fate.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -179,7 +179,6 @@ static void calls_cancel(pool_home *p, sri_asker who, home_call *call)
                         "the task runs, and without isolate or task_timeout no worker is killed");
         return;
     }
-    call->cancelled = true;
     out.running = call->leased > 0;
     (void)calls_kill(p, call);
     pool_items_stop(p, call); /* may free it */

@@ -34,7 +34,6 @@ typedef struct home_call {
     bool nested;    /* given by a task: comes first */
     uint32_t level; /* of that task among those held at the submitter */
     bool orphan;    /* the submitter has left: nobody waits for outcomes */
-    bool cancelled; /* what its dead workers were at is cancelled, not reported */
     sri_fnref fn;
     uint64_t n;
     uint64_t item_size;
