@@ -45,7 +45,8 @@ struct serry_subprocess {
 
     pthread_mutex_t lock; /* guards what follows */
     bool reaped;
-    bool lost; /* reaped by somebody else, without a trace of its exit code */
+    bool taken; /* by somebody else, who reaps it or has done so */
+    bool lost;  /* that, without a trace of its exit code */
     int code;
 
     bool talking; /* a thread is in communicate */

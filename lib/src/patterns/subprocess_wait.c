@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
@@ -20,7 +19,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WAIT_TRACE SRI_MS(1000) /* until the trace of a reaped process is there */
 #define WAIT_KILLED SRI_MS(5000)
 #define WAIT_LOOK_MIN SRI_US(200) /* between looks at a child, without a pidfd */
 #define WAIT_LOOK_MAX SRI_MS(10)
@@ -42,21 +40,21 @@ static int wait_code(int status)
     return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* The exit code of a process that somebody else reaped. */
-static bool wait_trace(int pidfd, int *code)
+/* It is no child of ours any more: somebody else has reaped it, or is at it. The pidfd hangs up
+ * when that is over; by then the kernel keeps the exit code, if it ever does. False: it is not
+ * over. */
+static bool wait_trace(serry_subprocess *sp)
 {
-    sri_ns until = sri_now() + WAIT_TRACE;
-    do {
-        wait_info info = { .mask = WAIT_INFO_EXIT };
-        if (pidfd < 0 || ioctl(pidfd, WAIT_GET_INFO, &info) != 0)
-            return false;
-        if (info.mask & WAIT_INFO_EXIT) {
-            *code = wait_code(info.exit_code);
-            return true;
-        }
-        sched_yield(); /* it is being reaped just now */
-    } while (sri_now() < until);
-    return false;
+    wait_info info = { .mask = WAIT_INFO_EXIT };
+    bool over = sp->pidfd < 0 || sri_fd_wait(sp->pidfd, 0, 0);
+    bool told = sp->pidfd >= 0 && ioctl(sp->pidfd, WAIT_GET_INFO, &info) == 0;
+    if (told && info.mask & WAIT_INFO_EXIT) {
+        sp->code = wait_code(info.exit_code);
+        return true;
+    }
+    /* ESRCH comes also when it was there at the call's beginning and not at its end. */
+    sp->lost = over || (!told && errno != ESRCH);
+    return sp->lost;
 }
 
 bool sri_subprocess_reap_locked(serry_subprocess *sp)
@@ -65,23 +63,29 @@ bool sri_subprocess_reap_locked(serry_subprocess *sp)
     pid_t got;
     if (sp->reaped)
         return true;
-    do {
-        got = waitpid(sp->pid, &status, WNOHANG | __WALL);
-    } while (got < 0 && errno == EINTR);
-    if (got == 0)
-        return false;
-    sp->reaped = true;
-    if (got == sp->pid) /* or it is no child of ours any more */
+    if (!sp->taken) { /* else its number may be another child's by now */
+        do {
+            got = waitpid(sp->pid, &status, WNOHANG | __WALL);
+        } while (got < 0 && errno == EINTR);
+        if (got == 0)
+            return false;
+        sp->taken = got < 0;
+    }
+    if (sp->taken)
+        sp->reaped = wait_trace(sp);
+    else {
         sp->code = wait_code(status);
-    else
-        sp->lost = !wait_trace(sp->pidfd, &sp->code);
-    return true;
+        sp->reaped = true;
+    }
+    return sp->reaped;
 }
 
-static bool wait_look(serry_subprocess *sp)
+/* *event: what its pidfd will say next. A hang-up is said unasked. */
+static bool wait_look(serry_subprocess *sp, short *event)
 {
     pthread_mutex_lock(&sp->lock);
     bool ended = sri_subprocess_reap_locked(sp);
+    *event = sp->taken ? 0 : POLLIN;
     pthread_mutex_unlock(&sp->lock);
     return ended;
 }
@@ -90,7 +94,8 @@ static bool wait_look(serry_subprocess *sp)
 static bool wait_by_looking(serry_subprocess *sp, sri_ns deadline)
 {
     sri_ns pause = WAIT_LOOK_MIN;
-    while (!wait_look(sp)) {
+    short event;
+    while (!wait_look(sp, &event)) {
         sri_ns now = sri_now();
         if (now >= deadline)
             return false;
@@ -103,11 +108,12 @@ static bool wait_by_looking(serry_subprocess *sp, sri_ns deadline)
 
 bool sri_subprocess_await(serry_subprocess *sp, sri_ns deadline)
 {
+    short event;
     if (sp->pidfd < 0)
         return wait_by_looking(sp, deadline);
-    while (!wait_look(sp)) {
-        if (!sri_fd_wait(sp->pidfd, POLLIN, deadline))
-            return wait_look(sp);
+    while (!wait_look(sp, &event)) {
+        if (!sri_fd_wait(sp->pidfd, event, deadline))
+            return wait_look(sp, &event);
     }
     return true;
 }
@@ -160,7 +166,7 @@ static serry_err wait_refused(const serry_subprocess *sp, int signal)
 static bool wait_is_there(const serry_subprocess *sp)
 {
     siginfo_t info;
-    return !sp->reaped
+    return !sp->reaped && !sp->taken
            && waitid(P_PID, (id_t)sp->pid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0;
 }
 
