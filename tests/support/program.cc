@@ -272,7 +272,7 @@ static void make_pipe(int fd[2])
 }
 
 Program::Program(std::vector<std::string> argv, ProgramOptions options)
-    : options_(std::move(options)), shm_before_(names_in("/dev/shm"))
+    : options_(std::move(options)), shm_before_(names_in(options_.shm))
 {
     static std::atomic<int> serial;
     mark_ = mark_name + std::to_string(getpid()) + "." + std::to_string(serial++);
@@ -488,10 +488,10 @@ void Program::find_left_behind()
         breathe();
     }
     reap_orphans();
-    for (const auto &name : names_in("/dev/shm")) {
+    for (const auto &name : names_in(options_.shm)) {
         if (name.find("serry") != std::string::npos
             && !std::binary_search(shm_before_.begin(), shm_before_.end(), name))
-            result_.left_behind.push_back("/dev/shm/" + name);
+            result_.left_behind.push_back(options_.shm + "/" + name);
     }
     for (const auto &name : names_in(tmp_.path()))
         result_.left_behind.push_back("$TMPDIR/" + name);

@@ -64,10 +64,11 @@ struct ProgramOptions {
     std::map<std::string, std::string> env; /* set over this process's, from which all SERRY_* and
                                                GTEST_* are dropped */
     std::string input;                      /* its standard input, by a pipe */
-    bool keep_input = false; /* leave the pipe open behind input: write(), close_input() */
-    std::string directory;   /* "": this process's */
-    double timeout = 60;     /* seconds, from the start to the end; patience() is applied */
-    double grace = 2;        /* seconds in which what it started must be gone after it */
+    bool keep_input = false;      /* leave the pipe open behind input: write(), close_input() */
+    std::string directory;        /* "": this process's */
+    double timeout = 60;          /* seconds, from the start to the end; patience() is applied */
+    double grace = 2;             /* seconds in which what it started must be gone after it */
+    std::string shm = "/dev/shm"; /* where no name with "serry" may be left */
 };
 
 struct ProgramResult {
