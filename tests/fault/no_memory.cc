@@ -1,9 +1,12 @@
 // ctest: timeout=120
 /* Each allocation that a call makes fails once, in the caller or in the agent: the call succeeds
- * all the same or says SERRY_ENOMEM, changes nothing then, and works the next time. */
+ * all the same or says SERRY_ENOMEM in a sentence, changes nothing then, and works the next time.
+ */
 #include "fault/fault.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cctype>
 #include <cerrno>
 #include <sys/mman.h>
 
@@ -315,8 +318,24 @@ serry_err array_life()
     if (e != SERRY_OK)
         return e;
     e = serry_array_set(a, 5, 50000, bytes);
-    e = first(e, serry_array_get(a, 0, 100000, more));
+    e = first(e, e == SERRY_OK ? serry_array_get(a, 0, 100000, more) : e);
+    if (e == SERRY_OK)
+        EXPECT_TRUE(memcmp(more + 5, bytes, 50000) == 0);
     return first(e, serry_array_destroy(a));
+}
+
+serry_err long_value_life()
+{
+    serry_dict d;
+    size_t len = 0;
+    serry_err e = serry_dict_create(&d, nullptr);
+    if (e != SERRY_OK)
+        return e;
+    e = serry_dict_put(d, "a long one", bytes, 100000);
+    e = first(e, e == SERRY_OK ? serry_dict_get(d, "a long one", more, sizeof more, &len) : e);
+    if (e == SERRY_OK)
+        EXPECT_TRUE(len == 100000 && memcmp(more, bytes, len) == 0);
+    return first(e, serry_dict_destroy(d));
 }
 
 struct Step {
@@ -324,6 +343,16 @@ struct Step {
     serry_err (*call)();
     void (*undo)(); /* of a call that has succeeded; may be null */
 };
+
+/* A sentence about memory, not bytes of what was being read or sent. */
+void expect_told_of_memory(const Step &s)
+{
+    std::string text = serry_err_detail();
+    EXPECT_TRUE(std::all_of(text.begin(), text.end(), [](unsigned char c) { return isprint(c); }))
+        << s.what << ": " << testing::PrintToString(text);
+    EXPECT_NE(text.find("memory"), std::string::npos)
+        << s.what << ": " << testing::PrintToString(text);
+}
 
 /* Fails the caller's or the agent's allocations one after the other. Returns how many there are. */
 int sweep(const Step &s, pid_t victim)
@@ -338,6 +367,8 @@ int sweep(const Step &s, pid_t victim)
         EXPECT_TRUE(e == SERRY_OK || (failed && e == SERRY_ENOMEM))
             << s.what << ", allocation " << n << " of the " << whose << ": " << serry_err_name(e)
             << ", " << serry_err_detail();
+        if (e == SERRY_ENOMEM)
+            expect_told_of_memory(s);
         if (e == SERRY_OK && s.undo)
             s.undo();
         if (!failed)
@@ -371,6 +402,7 @@ const std::initializer_list<Step> lives = {
     { "a list", list_life, nullptr },
     { "a dict", dict_life, nullptr },
     { "an array", array_life, nullptr },
+    { "a long value", long_value_life, nullptr },
 };
 
 void join_with_a_trap()
@@ -379,6 +411,7 @@ void join_with_a_trap()
     ASSERT_NE(page, MAP_FAILED);
     trap = new (page) Trap;
     trap->left = -1;
+    memset(bytes, 0xa5, sizeof bytes); /* no text */
     ASSERT_EQ(serry_init(nullptr, nullptr), SERRY_OK) << serry_err_detail();
 }
 
