@@ -2,6 +2,7 @@
 /* Workers of a pool that stand still (SIGSTOP): they are not dead, and are not taken for it; what
  * they have not begun others do, and a time limit for tasks holds for those who stand still, too.
  */
+#include "base/point.h"
 #include "fault/fault.h"
 #include "patterns/pool_test.h"
 
@@ -150,5 +151,100 @@ SERRY_RANKS_TEST(StoppedWorker, ThatIsIdleHoldsUpNoMap, .ranks({ 1 }).on(shm).ti
     x.expect_done();
     for (int i = 0; i < n_items; i++) /* a byte */
         EXPECT_EQ(board().ran[i], ((i < 8 ? n_rounds : 0) + 1) % 256) << i;
+    serry_pool_destroy(p);
+}
+
+/* ---- between two steps of a task that begins to wait for another ---- */
+
+namespace {
+
+struct Halt {
+    int point;
+    unsigned count;
+};
+
+int halt_and_wait(serry_task *t, const void *in, size_t)
+{
+    Halt h;
+    memcpy(&h, in, sizeof h);
+    board().pid[0] = getpid();
+    sri_point_stop(h.point, h.count);
+    int x = h.point, y = -1;
+    serry_err e =
+        serry_pool_apply(serry_task_pool(t), echo, &x, sizeof x, &y, sizeof y, nullptr, 30);
+    sri_point_choose(0, 0);
+    return e == SERRY_OK ? give(t, &y, sizeof y) : serry_task_fail(t, "%s", serry_err_name(e));
+}
+
+/* It runs from its first step on, and stands still now. */
+serry_future *halted(serry_pool *p, const Halt &h)
+{
+    serry_future *f = nullptr;
+    board().pid[0] = 0;
+    EXPECT_EQ(serry_pool_submit(&f, p, halt_and_wait, &h, sizeof h), SERRY_OK);
+    EXPECT_TRUE(wait_for([] { return board().pid[0] != 0 && stands_still(board().pid[0]); }));
+    return f;
+}
+
+/* Each place that a task comes by when it begins to wait, and when it goes on. */
+template <class Body>
+void at_each_halt(Body body)
+{
+    for (int point : { 103, 104, 106, 107, 109, 110 })
+        for (unsigned count : { 1u, 2u }) {
+            SCOPED_TRACE("point " + std::to_string(point) + ":" + std::to_string(count));
+            body(Halt{ point, count });
+            if (testing::Test::HasFailure())
+                return;
+        }
+}
+
+} // namespace
+
+SERRY_RANKS_TEST(StoppedWorker, RunsTheTaskThatBeginsToWait, .ranks({ 1 }).timeout(60))
+{
+    serry_pool *p = make_pool(options(1));
+    at_each_halt([&](const Halt &h) {
+        serry_future *f = halted(p, h);
+        bool running = serry_future_running(f);
+        EXPECT_TRUE(running);
+        if (running) /* else it would be waited for */
+            EXPECT_EQ(serry_future_cancel(f), SERRY_ESTATE) << serry_err_detail();
+        EXPECT_EQ(kill(board().pid[0], SIGCONT), 0);
+        expect_result(f, h.point);
+    });
+    serry_pool_destroy(p);
+}
+
+SERRY_RANKS_TEST(StoppedWorker, IsEndedWithTheTaskThatBeginsToWait, .ranks({ 1 }).timeout(60))
+{
+    serry_pool_options o = options(1);
+    o.task_timeout = 100; /* its workers may be ended */
+    serry_pool *p = make_pool(o);
+    at_each_halt([&](const Halt &h) {
+        serry_future *f = halted(p, h);
+        ASSERT_TRUE(serry_future_running(f)); /* else its end would be waited for */
+        EXPECT_EQ(serry_future_cancel(f), SERRY_OK) << serry_err_detail();
+        EXPECT_EQ(get(f), SERRY_ECANCELLED);
+        serry_future_free(f);
+    });
+    EXPECT_EQ(serry_pool_terminate(p), SERRY_OK);
+    serry_pool_destroy(p);
+}
+
+/* It has been given the other task, and has not begun it: no task's time goes by. */
+SERRY_RANKS_TEST(StoppedWorker, WhoseTaskWaitsIsNotOverdue, .ranks({ 1 }).on(shm).timeout(60))
+{
+    serry_pool_options o = options(1);
+    o.task_timeout = patience(0.2);
+    serry_pool *p = make_pool(o);
+    const Halt in_the_others_first_step = { 100, 1 };
+    serry_future *f = halted(p, in_the_others_first_step);
+    pid_t worker = board().pid[0];
+    EXPECT_EQ(get(f, nullptr, patience(1)), SERRY_ETIMEDOUT) << serry_future_error(f);
+    EXPECT_TRUE(stands_still(worker));
+    EXPECT_EQ(board().pid[0], worker) << "the task was begun anew by another";
+    EXPECT_EQ(kill(board().pid[0], SIGCONT), 0);
+    expect_result(f, in_the_others_first_step.point);
     serry_pool_destroy(p);
 }

@@ -6,6 +6,8 @@
 #include <csignal>
 #include <cstdio>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 using namespace serry_test;
 
@@ -52,6 +54,23 @@ TEST(Point, KillsNowhereElse)
 {
     for (const char *choice : { "8", "7:6", "" })
         EXPECT_TRUE(five_times(choice).ok()) << choice;
+}
+
+TEST(Point, StopsThereUntilItIsContinued)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        sri_point_stop(9, 2);
+        for (int i = 0; i < 3; i++)
+            SRI_POINT(9);
+        _exit((int)sri_point_passed(9));
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, WUNTRACED), child);
+    EXPECT_TRUE(WIFSTOPPED(status)) << status;
+    EXPECT_EQ(kill(child, SIGCONT), 0);
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 3) << status;
 }
 
 } // namespace

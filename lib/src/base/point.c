@@ -1,4 +1,4 @@
-/* base/point.c: deaths at chosen places, for tests. */
+/* base/point.c: deaths and stops at chosen places, for tests. */
 #include "base/point.h"
 
 #ifdef SRI_POINTS
@@ -14,6 +14,7 @@
  * ThreadSanitizer. */
 static _Atomic int point_chosen = -1; /* -1: not read yet, 0: none */
 static _Atomic unsigned point_countdown;
+static _Atomic int point_signal = SIGKILL;
 static _Atomic unsigned point_counts[SRI_POINT_MAX + 1];
 
 static void point_read_choice(void)
@@ -35,13 +36,24 @@ void sri_point(int n)
     }
     atomic_fetch_add_explicit(&point_counts[n], 1, memory_order_relaxed);
     if (n == chosen && atomic_fetch_sub_explicit(&point_countdown, 1, memory_order_relaxed) == 1)
-        kill(getpid(), SIGKILL);
+        kill(getpid(), atomic_load_explicit(&point_signal, memory_order_relaxed));
+}
+
+static void point_set(int n, unsigned k, int sig)
+{
+    atomic_store_explicit(&point_signal, sig, memory_order_relaxed);
+    atomic_store_explicit(&point_countdown, k, memory_order_relaxed);
+    atomic_store_explicit(&point_chosen, n, memory_order_release);
 }
 
 void sri_point_choose(int n, unsigned k)
 {
-    atomic_store_explicit(&point_countdown, k, memory_order_relaxed);
-    atomic_store_explicit(&point_chosen, n, memory_order_release);
+    point_set(n, k, SIGKILL);
+}
+
+void sri_point_stop(int n, unsigned k)
+{
+    point_set(n, k, SIGSTOP);
 }
 
 unsigned sri_point_passed(int n)

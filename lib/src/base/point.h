@@ -16,6 +16,8 @@ void sri_point(int n);
 unsigned sri_point_passed(int n);
 /* For tests that kill one process of many: as if its environment had said n:k. */
 void sri_point_choose(int n, unsigned k);
+/* It does not die there but stands still, until somebody continues it. */
+void sri_point_stop(int n, unsigned k);
 #define SRI_POINT(n) sri_point(n)
 #else
 #define SRI_POINT(n) ((void)0)

@@ -352,11 +352,10 @@ sri_ns pool_heal_overdue(pool_home *p, sri_ns now)
             again = now + p->set.task_timeout / 8;
             continue;
         }
-        uint64_t v = w->cell ? atomic_load(w->cell) : 0;
-        /* Which item it is at: nothing else of the word counts. */
-        uint64_t at = w->cell ? (uint64_t)pool_grant_started(v) << 1 | pool_grant_running(v)
-                              : (uint64_t)w->reported + 1;
-        if (at != w->seen || (w->cell && !pool_grant_running(v))) {
+        uint32_t offset;
+        bool running = pool_lease_running(w, &offset);
+        uint64_t at = ((w->reported + offset) & POOL_SEQ_MASK) + 1;
+        if (!running || at != w->seen) {
             w->seen = at;
             w->seen_at = w->cell ? now : w->heard;
         } else {

@@ -46,13 +46,14 @@ bool sri_task_hold(serry_task *t)
         return false; /* it waits already, and this is a callback */
     if (!t->held && !hold_keep_result(t))
         return false;
-    if (t->held)
+    if (t->held) {
         t->spent += sri_now() - w->mark;
-    else
+    } else {
+        w->waits = true;
         sri_worker_flush(w); /* all before it; its own time so far goes with them */
-    hold_post(t, POOL_OP_HOLD);
-    if (!t->held)
         w->holds++;
+    }
+    hold_post(t, POOL_OP_HOLD);
     t->held = true;
     w->busy = false;
     w->current = NULL;
@@ -107,6 +108,7 @@ void sri_task_send_late(serry_task *t, int code)
     if (!w->ended)
         SERRY_IGNORE(sri_service_post(w->pool, POOL_OP_LATE, &out, sizeof out, bytes, len));
     SRI_POINT(112);
+    w->waits = false;
     sri_leave();
     free(t->kept);
 }

@@ -127,7 +127,7 @@ typedef struct home_worker {
     uint32_t reported; /* seq of the first item whose result has not come */
     uint64_t budget;   /* items it may still be given (max_tasks_per_worker) */
     sri_ns heard;      /* when its last results came, or it got its first item */
-    uint64_t seen;     /* grant word (or reported) when last looked at for task_timeout */
+    uint64_t seen;     /* item it was at when last looked at for task_timeout, from 1; 0: none */
     sri_ns seen_at;
     unsigned head, leases;
     home_lease lease[POOL_LEASES];

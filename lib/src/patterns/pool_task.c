@@ -127,7 +127,8 @@ static void task_add_failure(sri_worker *w, uint32_t seq, serry_err e, const cha
 void sri_worker_flush(sri_worker *w)
 {
     SRI_POINT(103);
-    pool_step_pause(w->grant);
+    if (!w->waits)
+        pool_step_pause(w->grant);
     SRI_POINT(104);
     sri_ns now = sri_now();
     w->run_at = SIZE_MAX;
@@ -337,6 +338,7 @@ void sri_worker_run(sri_worker *w)
     worker_chunk *c = w->inbox;
     DL_DELETE(w->inbox, c);
     w->busy = true;
+    w->waits = false; /* the home knows of it: it has sent this chunk since */
     w->current = c;
     sri_any_fn fn;
     c->fn = sri_fnref_resolve(&c->is.fn, &fn) == SERRY_OK ? (serry_task_fn)fn : NULL;

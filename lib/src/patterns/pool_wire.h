@@ -263,10 +263,12 @@ static inline bool pool_wire_payload(uint64_t count, uint64_t size, size_t left,
  *       0  |    epoch   |   granted    |   started   | running
  *
  * The home grants items by raising granted, then sends them. The worker takes the next one by
- * raising started, which sets running; running ends before it sends results. All by
- * compare-and-swap. Whoever takes back what was granted and not started, the home or the worker,
- * sets granted to started and raises epoch, so that items of the old epoch that are still on their
- * way or in the worker's hands are void. When a worker dies the word says which item it was at. */
+ * raising started, which sets running; running ends before it sends results. A task that waits for
+ * others runs until the home has its HOLD: the mark may stay then, but is not of an item that the
+ * worker has by what the home knows, and so tells nothing. All by compare-and-swap. Whoever takes
+ * back what was granted and not started, the home or the worker, sets granted to started and raises
+ * epoch, so that items of the old epoch that are still on their way or in the worker's hands are
+ * void. When a worker dies the word says which item it was at. */
 #define POOL_SEQ_MASK UINT32_C(0x1ffffff)
 #define POOL_EPOCH_MASK UINT32_C(0xfff)
 

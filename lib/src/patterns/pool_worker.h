@@ -36,6 +36,7 @@ typedef struct sri_worker {
     sri_atomic_u64 own;
     bool attached;
     bool busy;          /* a thread runs a chunk */
+    bool waits;         /* the item that its word says runs is a task that waits, or has waited */
     bool ended;         /* no more will come */
     bool deputes;       /* not this rank runs tasks: a process in its stead does */
     uint32_t ask;       /* number of the deputy that is to be started; 0: none is */
@@ -115,7 +116,8 @@ uint64_t sri_worker_take_back(sri_worker *w);
 /* What is said of a task that failed; buf is room for it. */
 const char *sri_task_why(const serry_task *t, int code, char *buf, size_t cap);
 
-/* Sends the results there are. From here on a death costs no task an attempt. */
+/* Sends the results there are. From here on a death costs no task an attempt, but one that begins
+ * to wait: that runs until the home knows that it waits. */
 void sri_worker_flush(sri_worker *w);
 void sri_worker_free_chunk(sri_worker *w, worker_chunk *c);
 /* Into the core again after code of the user. */
