@@ -46,12 +46,11 @@ static serry_err lock_destroyed(const lock_local *l)
 /* Why it is not to be had. */
 static serry_err lock_late(const lock_local *l)
 {
-    uint64_t word = atomic_load_explicit(l->word, memory_order_relaxed);
+    char text[80];
     if (l->thread)
         return sri_local_fail(&l->local, SERRY_ETIMEDOUT, "held by another thread of this process");
-    if (lock_is_free(word))
-        return sri_local_fail(&l->local, SERRY_ETIMEDOUT, "awaited by others");
-    return sri_local_fail(&l->local, SERRY_ETIMEDOUT, "held by rank %d", lock_owner(word));
+    lock_why(atomic_load_explicit(l->word, memory_order_relaxed), text, sizeof text);
+    return sri_local_fail(&l->local, SERRY_ETIMEDOUT, "%s", text);
 }
 
 /* Takes the word if it can be had: SERRY_OK, SERRY_EOWNERDIED. SERRY_ETIMEDOUT without a text: it

@@ -81,16 +81,6 @@ static void lock_open(lock_home *h, sri_asker who)
     sri_home_opened(&h->object, who, &out, sizeof out);
 }
 
-/* Why it is not to be had. */
-static void lock_held_text(const lock_home *h, char *text, size_t cap)
-{
-    uint64_t word = atomic_load(h->word);
-    if (lock_is_free(word))
-        snprintf(text, cap, "awaited by others");
-    else
-        snprintf(text, cap, "held by rank %d", lock_owner(word));
-}
-
 static void lock_acquire(lock_home *h, sri_asker who)
 {
     sri_asker waits = who;
@@ -102,7 +92,7 @@ static void lock_acquire(lock_home *h, sri_asker who)
     if (!p)
         return;
     char text[80];
-    lock_held_text(h, text, sizeof text);
+    lock_why(atomic_load(h->word), text, sizeof text);
     sri_parked_refuse(&h->object, &h->line, p, SERRY_ETIMEDOUT, text);
     lock_settle(h);
 }
@@ -139,7 +129,7 @@ static void lock_cancel(sri_object *o, sri_asker who)
 {
     lock_home *h = lock_of(o);
     char text[80];
-    lock_held_text(h, text, sizeof text);
+    lock_why(atomic_load(h->word), text, sizeof text);
     if (sri_parked_cancel(o, &h->line, who, text))
         lock_settle(h);
 }

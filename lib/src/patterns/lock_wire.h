@@ -25,6 +25,7 @@
 #include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* To the home. */
 enum {
@@ -82,6 +83,15 @@ static inline int lock_owner(uint64_t word)
 static inline bool lock_is_free(uint64_t word)
 {
     return (word & LOCK_DIED) || (word & LOCK_OWNER) == 0;
+}
+
+/* Why it is not to be had, as far as the word tells: home and members say the same. */
+static inline void lock_why(uint64_t word, char *text, size_t cap)
+{
+    if (lock_is_free(word))
+        snprintf(text, cap, "awaited by others");
+    else
+        snprintf(text, cap, "held by rank %d", lock_owner(word));
 }
 
 #endif

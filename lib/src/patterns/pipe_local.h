@@ -120,7 +120,6 @@ void pipe_rest_linger(uint64_t handle);
 bool pipe_rest_send(pipe_sending *s);
 /* The pieces of ends that are no longer here: the leg of that tag, or NULL. */
 pipe_piece *pipe_rest_leg(uint64_t handle, int tag);
-void pipe_rest_run(void);
 void pipe_rest_forget(void); /* in the child of a fork */
 void pipe_rest_lost(int node);
 

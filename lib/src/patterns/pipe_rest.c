@@ -30,9 +30,11 @@ static struct {
     pipe_sending *sends;
 } rest;
 
+static void rest_run(void);
+
 static void rest_watch(void)
 {
-    sri_progress_hook = rest.all || rest.sends ? pipe_rest_run : NULL;
+    sri_progress_hook = rest.all || rest.sends ? rest_run : NULL;
 }
 
 /* ---- messages that nobody here receives ---- */
@@ -96,7 +98,7 @@ static void rest_end(pipe_rest *r)
     free(r);
 }
 
-void pipe_rest_run(void)
+static void rest_run(void)
 {
     pipe_rest *r, *next;
     pipe_sending *s, *next_sending;
@@ -129,7 +131,7 @@ void pipe_rest_begin(pipe_rest *r, pipe_piece **in)
     r->in = *in;
     *in = NULL;
     DL_APPEND(rest.all, r);
-    pipe_rest_run();
+    rest_run();
 }
 
 pipe_piece *pipe_rest_leg(uint64_t handle, int tag)

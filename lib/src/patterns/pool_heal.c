@@ -208,6 +208,21 @@ static void heal_remember(pool_home *p, int32_t rank)
     p->left[p->lefts++ % POOL_LEFT] = rank;
 }
 
+/* A worker ended at no task, or could not be started; too many of them break the pool. */
+static void heal_count(pool_home *p)
+{
+    if (p->broken || p->terminated)
+        return;
+    sri_ns now = sri_now();
+    p->death_at[p->deaths % DEATHS] = now;
+    p->deaths++;
+    if (p->deaths < DEATHS || now - p->death_at[p->deaths % DEATHS] > DEATHS_NS)
+        return;
+    char text[sizeof p->cause + 64];
+    snprintf(text, sizeof text, "%d workers ended at no task; the last: %s", DEATHS, p->cause);
+    pool_heal_break(p, text);
+}
+
 void pool_heal_gone(pool_home *p, home_worker *w)
 {
     if (w->attached && w->role == POOL_ROLE_SERVER)
@@ -228,27 +243,13 @@ void pool_heal_gone(pool_home *p, home_worker *w)
     pool_deputies_part(p, w);
     heal_forget(p, w);
     if (process && culprit == UINT32_MAX && !expected)
-        pool_heal_count(p);
+        heal_count(p);
     pool_heal(p);
     pool_sched(p, NULL);
     pool_heal_finish(p);
 }
 
 /* ---- healing ---- */
-
-void pool_heal_count(pool_home *p)
-{
-    if (p->broken || p->terminated)
-        return;
-    sri_ns now = sri_now();
-    p->death_at[p->deaths % DEATHS] = now;
-    p->deaths++;
-    if (p->deaths < DEATHS || now - p->death_at[p->deaths % DEATHS] > DEATHS_NS)
-        return;
-    char text[sizeof p->cause + 64];
-    snprintf(text, sizeof text, "%d workers ended at no task; the last: %s", DEATHS, p->cause);
-    pool_heal_break(p, text);
-}
 
 void pool_heal(pool_home *p)
 {
@@ -273,7 +274,7 @@ void pool_heal_failed(pool_home *p, const char *text)
 {
     snprintf(p->cause, sizeof p->cause, "a worker could not be started: %s", text);
     p->heal_due = sri_now() + START_AGAIN_NS;
-    pool_heal_count(p);
+    heal_count(p);
 }
 
 void pool_heal_break(pool_home *p, const char *text)

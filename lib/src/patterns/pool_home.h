@@ -222,9 +222,6 @@ void pool_items_unlist(pool_home *p, home_block *b);
 /* No more of this call is handed out; it ends when its items under way have. */
 void pool_items_stop(pool_home *p, home_call *call);
 
-/* Ends a call that has nothing more to come. */
-void pool_items_settle(pool_home *p, home_call *call);
-
 /* Sends what is kept for a submitter. */
 void pool_items_flush(pool_home *p);
 
@@ -308,9 +305,6 @@ void pool_heal_free_worker(home_worker *w);
 
 /* Starts worker processes for those that are missing, and asks for deputies that are. */
 void pool_heal(pool_home *p);
-
-/* A worker ended at no task, or could not be started; too many of them break the pool. */
-void pool_heal_count(pool_home *p);
 
 /* Every pending and later call fails; text is the cause. */
 void pool_heal_break(pool_home *p, const char *text);

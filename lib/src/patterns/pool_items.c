@@ -171,6 +171,20 @@ static void items_emit(pool_home *p, const home_call *call, const pool_wire_outc
         p->out_due = sri_now() + (call->arrived < call->n ? OUT_WINDOW_NS : OUT_NS);
 }
 
+/* Ends a call that has nothing more to come. */
+static void items_settle(pool_home *p, home_call *call)
+{
+    if (call->ended < call->n && !(call->stopped && call->leased == 0))
+        return;
+    if (call->stopped) { /* the submitter is told that no more will come */
+        pool_wire_outcome oc = { .call = call->key.id, .status = SERRY_ECANCELLED };
+        items_emit(p, call, &oc, NULL);
+    }
+    HASH_DEL(p->calls, call);
+    free(call);
+    pool_items_flush(p);
+}
+
 void pool_items_end(pool_home *p, home_block *b, uint32_t at, uint32_t count, serry_err status,
                     int worker, const void *bytes, uint64_t size)
 {
@@ -190,23 +204,10 @@ void pool_items_end(pool_home *p, home_block *b, uint32_t at, uint32_t count, se
     if (status != SERRY_OK && !(call->flags & POOL_CALL_KEEP_GOING) && !call->stopped)
         pool_items_stop(p, call); /* settles it, too */
     else
-        pool_items_settle(p, call);
+        items_settle(p, call);
 }
 
 /* ---- calls ---- */
-
-void pool_items_settle(pool_home *p, home_call *call)
-{
-    if (call->ended < call->n && !(call->stopped && call->leased == 0))
-        return;
-    if (call->stopped) { /* the submitter is told that no more will come */
-        pool_wire_outcome oc = { .call = call->key.id, .status = SERRY_ECANCELLED };
-        items_emit(p, call, &oc, NULL);
-    }
-    HASH_DEL(p->calls, call);
-    free(call);
-    pool_items_flush(p);
-}
 
 /* Lets go what has not been handed out of a call. */
 static void items_drop_blocks(pool_home *p, home_queue *q, home_call *call)
@@ -240,7 +241,7 @@ void pool_items_stop(pool_home *p, home_call *call)
     DL_FOREACH (p->workers, w)
         if (pool_lease_has(w, call))
             sri_home_feed(&p->o, w->rank, &head, sizeof head, NULL, 0);
-    pool_items_settle(p, call);
+    items_settle(p, call);
 }
 
 static void items_drop_queue(pool_home *p, home_queue *q)

@@ -164,8 +164,6 @@ void queue_refuse_closed(queue_home *q, sri_asker who);
 bool queue_is_drained(const queue_home *q);
 /* Something has changed: serves whom it can. */
 void queue_turn(queue_home *q);
-/* Before anybody is told that there is nothing: all idle items of readers go to those who wait. */
-void queue_squeeze(queue_home *q);
 void queue_timer(sri_object *o);
 void queue_cancel(sri_object *o, sri_asker who);
 

@@ -107,7 +107,8 @@ void queue_turn(queue_home *q)
     }
 }
 
-void queue_squeeze(queue_home *q)
+/* Before anybody is told that there is nothing: all idle items of readers go to those who wait. */
+static void wait_squeeze(queue_home *q)
 {
     do
         wait_serve_gets(q, true);
@@ -175,7 +176,7 @@ static void wait_rounds(queue_home *q)
         if (w->rounds == 1)
             break;
     if (w)
-        queue_squeeze(q);
+        wait_squeeze(q);
     for (queue_wait_kind kind = 0; kind < QUEUE_WAIT_KINDS; kind++) {
         DL_FOREACH_SAFE (q->waits[kind], w, next) {
             if (w->rounds == 0)
@@ -233,7 +234,7 @@ void queue_cancel(sri_object *o, sri_asker who)
     for (queue_wait_kind kind = 0; kind < QUEUE_WAIT_KINDS; kind++) {
         queue_wait *w = wait_find(q, kind, who);
         if (w && kind == QUEUE_WAIT_GET) {
-            queue_squeeze(q);
+            wait_squeeze(q);
             w = wait_find(q, kind, who);
         }
         if (w) {

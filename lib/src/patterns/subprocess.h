@@ -86,7 +86,6 @@ void sri_subprocess_close(int *fd);
 /* A pipe with both ends in this process, armed by the child, see
  * sri_subprocess_arm. */
 serry_err sri_subprocess_lifeline(serry_subprocess *sp);
-void sri_subprocess_disarm(serry_subprocess *sp);
 
 /* In the child, async-signal-safe: from now on the end of the starter ends it.
  */
@@ -126,9 +125,6 @@ typedef struct sri_launch {
 int sri_launch_run(sri_launch *l, pid_t *pid, int *pidfd);
 
 /* ---- its end ---- */
-
-/* Reaps it if it has ended; sp->lock is held. */
-bool sri_subprocess_reap_locked(serry_subprocess *sp);
 
 /* Waits until it has ended and is reaped; false: not before the deadline. */
 bool sri_subprocess_await(serry_subprocess *sp, sri_ns deadline);

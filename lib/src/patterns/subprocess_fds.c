@@ -78,9 +78,22 @@ serry_err sri_subprocess_enlist(serry_subprocess *sp)
     return SERRY_OK;
 }
 
+/* The end of this process is not to end it any more. */
+static void fds_disarm(serry_subprocess *sp)
+{
+    pthread_mutex_lock(&fds_lock);
+    for (int i = 0; i < 2; i++) {
+        if (sp->life[i] >= 0)
+            fcntl(sp->life[i], F_SETOWN, 0);
+    }
+    sri_close(&sp->life[0]);
+    sri_close(&sp->life[1]);
+    pthread_mutex_unlock(&fds_lock);
+}
+
 void sri_subprocess_delist(serry_subprocess *sp)
 {
-    sri_subprocess_disarm(sp);
+    fds_disarm(sp);
     pthread_mutex_lock(&fds_lock);
     fds_close_all(sp);
     DL_DELETE(fds_list, sp);
@@ -190,16 +203,4 @@ void sri_subprocess_arm(const int life[2], bool whole_group)
             continue;
         fcntl(life[i], F_SETFL, O_ASYNC | O_NONBLOCK);
     }
-}
-
-void sri_subprocess_disarm(serry_subprocess *sp)
-{
-    pthread_mutex_lock(&fds_lock);
-    for (int i = 0; i < 2; i++) {
-        if (sp->life[i] >= 0)
-            fcntl(sp->life[i], F_SETOWN, 0);
-    }
-    sri_close(&sp->life[0]);
-    sri_close(&sp->life[1]);
-    pthread_mutex_unlock(&fds_lock);
 }

@@ -57,7 +57,8 @@ static bool wait_trace(serry_subprocess *sp)
     return sp->lost;
 }
 
-bool sri_subprocess_reap_locked(serry_subprocess *sp)
+/* Reaps it if it has ended; sp->lock is held. */
+static bool wait_reap_locked(serry_subprocess *sp)
 {
     int status;
     pid_t got;
@@ -84,7 +85,7 @@ bool sri_subprocess_reap_locked(serry_subprocess *sp)
 static bool wait_look(serry_subprocess *sp, short *event)
 {
     pthread_mutex_lock(&sp->lock);
-    bool ended = sri_subprocess_reap_locked(sp);
+    bool ended = wait_reap_locked(sp);
     *event = sp->taken ? 0 : POLLIN;
     pthread_mutex_unlock(&sp->lock);
     return ended;
@@ -189,7 +190,7 @@ serry_err serry_subprocess_signal(serry_subprocess *sp, int signal)
         return sri_fail(SERRY_EINVAL, "there is no signal %d", signal);
     serry_err e = SERRY_OK;
     pthread_mutex_lock(&sp->lock);
-    if (sri_subprocess_reap_locked(sp))
+    if (wait_reap_locked(sp))
         e = wait_ended(sp);
     else if (wait_signal(sp, signal) != 0)
         e = wait_refused(sp, signal);
