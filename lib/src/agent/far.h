@@ -58,7 +58,7 @@ typedef struct far_said {
 } far_said;
 static_assert(sizeof(far_said) == 8, "on the wire");
 
-/* ---- far.c: links, members of other nodes ---- */
+/* ---- far.c: links ---- */
 
 serry_err far_init(sri_agent *a); /* with options.links */
 void far_fini(sri_agent *a);
@@ -76,11 +76,14 @@ void far_route(sri_agent *a, const sri_arrival *f);
 void far_member(sri_agent *a, const agent_member *m, uint8_t kind, uint8_t flags, uint64_t aux,
                 const void *head, size_t head_len, const void *body, size_t len);
 
+/* ---- far_members.c: members of other nodes ---- */
+
 /* Tells the others: of a new member, which gets its place in their order; of a fate. */
 void far_admit_member(sri_agent *a, agent_member *m);
 bool far_admitted(const sri_agent *a, const agent_member *m);
 void far_look_admitted(sri_agent *a); /* another one has said so, or is gone */
 void far_tell(sri_agent *a, const agent_member *m, sri_fate fate, int code);
+void far_take_admit(sri_agent *a, const sri_link_arrival *f); /* of theirs */
 /* A member elsewhere has come to that, and everything it had sent here has been handled. */
 void far_fate(sri_agent *a, agent_member *m, sri_fate fate, int code);
 /* Says that this node is ready for the end. True: all are. */

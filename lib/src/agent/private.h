@@ -249,11 +249,13 @@ agent_member *agent_member_of(sri_agent *a, int rank); /* also of a gone one; NU
 bool agent_member_present(sri_agent *a, int rank);
 serry_err agent_new_rank(sri_agent *a, int rank, int socket, agent_member **m);
 serry_err agent_new_far_rank(sri_agent *a, int rank, agent_member **m);
+void agent_deliver_join(sri_agent *a, agent_member *m, const sri_arrival *f);
+
+/* ---- members_end.c ---- */
 void agent_member_readable(sri_agent *a, int rank);
 void agent_member_ended(sri_agent *a, agent_member *m);
 void agent_rank_lost(sri_agent *a, int rank);
 void agent_members_tick(sri_agent *a); /* sockets that ended before their process */
-void agent_deliver_join(sri_agent *a, agent_member *m, const sri_arrival *f);
 void agent_member_left(sri_agent *a, agent_member *m);
 void agent_end_member(sri_agent *a, agent_member *m, int signal); /* wherever it is */
 void agent_end_daemons(sri_agent *a, const agent_member *parent); /* those of this node */
