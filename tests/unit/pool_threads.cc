@@ -86,7 +86,7 @@ private:
 
     void forget()
     {
-        open_ = attached_ = running_ = false;
+        open_ = attached_ = running_ = waits_ = false;
         inbox_.clear();
         out_.clear();
         current_ = nullptr;
@@ -170,6 +170,7 @@ private:
     {
         Chunk c = inbox_.front();
         inbox_.pop_front();
+        waits_ = false;
         current_ = &c;
         run_all(c);
         current_ = nullptr;
@@ -250,8 +251,10 @@ private:
 
     void wait_for_others(Chunk &c, uint32_t number)
     {
+        waits_ = true;
         flush();
         take_back(POOL_OP_HOLD);
+        running_ = false;
         depth_++;
         current_ = nullptr;
         for (unsigned i = 0, n = (unsigned)random() % 100; i < n; i++) {
@@ -280,6 +283,7 @@ private:
         running_ = false;
         items_[number].told.fetch_add(1, std::memory_order_relaxed);
         post(POOL_OP_LATE, bytes_of(out));
+        waits_ = false;
     }
 
     /* Longer than it is true: so it pays to take items back. */
@@ -288,8 +292,10 @@ private:
     void flush()
     {
         may_die();
-        pool_pause(grant_);
-        running_ = false;
+        if (!waits_) {
+            pool_pause(grant_);
+            running_ = false;
+        }
         dawdle(200);
         may_die();
         if (out_.empty())
@@ -314,6 +320,7 @@ private:
     bool open_ = false, attached_ = false, ended_ = false;
     bool running_ = false; /* what the home should find if this process died now, */
     uint32_t culprit_ = 0; /* and at which item */
+    bool waits_ = false;   /* the item that the word says runs is one that has waited */
     unsigned depth_ = 0;
     std::deque<Chunk> inbox_;
     Chunk *current_ = nullptr;
@@ -509,7 +516,7 @@ TEST_F(PoolThreads, LetGoWhatIsCancelled)
     work(items, habits, [&](Owner &me) {
         std::deque<uint32_t> numbers;
         while (!me.all_given()) {
-            numbers.push_back(me.give(1, me.now_and_then(2) ? POOL_CALL_SINGLE : 0, 0));
+            numbers.push_back(me.give(1, me.now_and_then(2) ? POOL_CALL_SINGLE : 0, may_wait));
             if (numbers.size() > 12 || me.now_and_then(4)) {
                 cancelled += me.cancel(numbers.front());
                 numbers.pop_front();
