@@ -6,21 +6,12 @@
 #include <serry/world.h>
 
 #include <csignal>
-#include <fstream>
 #include <regex>
 #include <unistd.h>
 
 using namespace serry_test;
 
 namespace {
-
-std::string read_file(const std::string &path)
-{
-    std::ifstream in(path);
-    std::stringstream all;
-    all << in.rdbuf();
-    return all.str();
-}
 
 /* ---- the environment ---- */
 
@@ -393,6 +384,13 @@ TEST(LauncherOptions, AreAllInTheHelp)
                                 "-V,",
                                 "--version" })
         EXPECT_TRUE(has(help, option)) << option;
+    const std::regex word("[ ,](--[a-z-]+)");
+    size_t n = 0;
+    for (std::sregex_iterator at(help.begin(), help.end(), word), end; at != end; ++at, n++) {
+        auto r = run({ (*at)[1] });
+        EXPECT_FALSE(has(r.err, "no option")) << r;
+    }
+    EXPECT_GE(n, 10u);
 }
 
 } // namespace

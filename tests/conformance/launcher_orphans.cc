@@ -1,6 +1,6 @@
 // ctest: launcher timeout=120
-/* What ranks leave behind in sessions of its own, out of the reach of signals to their groups, ends
- * with the run as well, however it ends. */
+/* What ranks leave behind in sessions of their own, out of the reach of signals to their groups,
+ * ends with the run as well, however it ends. */
 #include "conformance/launcher_test.h"
 
 #include <csignal>

@@ -68,9 +68,11 @@ SERRY_RANKS_BODY(collectives_of_blocks_up_to_the_limit)
             << serry_err_detail();
         expect_all("allgather");
         ASSERT_EQ(serry_world_bcast(back.data(), len, 0), SERRY_OK) << serry_err_detail();
+        EXPECT_EQ(back, std::vector<char>(len, 'a'));
         std::vector<char> turned(len * n);
         ASSERT_EQ(serry_world_alltoall(all.data(), len, turned.data()), SERRY_OK)
             << serry_err_detail();
+        EXPECT_EQ(turned, std::vector<char>(len * n, mine[0]));
     }
 }
 

@@ -200,7 +200,8 @@ SERRY_RANKS_BODY(some_are_given_up)
 
 class LinksBroken : public testing::Test {
 protected:
-    void start(int n, int losses, double heartbeat)
+    /* n nodes, each of which goes on when it has seen so many losses; and takes hold of links. */
+    void start(int n, int losses, double heartbeat, const std::vector<std::pair<int, int>> &links)
     {
         RankOptions o;
         o.launch = direct;
@@ -216,7 +217,15 @@ protected:
             agents_.push_back(agent_of(*ranks_, r));
             ASSERT_GT(agents_.back(), 0);
         }
+        for (auto [a, b] : links) {
+            links_.emplace_back();
+            if (!link(a, b, &links_.back()))
+                GTEST_SKIP() << "descriptors of other processes may not be had here";
+        }
+        nap(0, 0.003);
+        begun_ = sri_now();
     }
+    static bool over() { return HasFailure() || IsSkipped(); }
     pid_t agent(int node) const { return agents_[static_cast<size_t>(node)]; }
     int count(const std::string &text) const
     {
@@ -233,14 +242,10 @@ protected:
         EXPECT_TRUE(found || is_refused) << "no link between nodes " << a << " and " << b;
         return found;
     }
-    void begin()
-    {
-        nap(0, 0.003);
-        begun_ = sri_now();
-    }
     /* All but those have seen that they were lost, by then at the latest. */
     void expect_lost(const std::set<int> &lost, double within)
     {
+        links_.clear();
         RanksResult r = ranks_->wait();
         ASSERT_TRUE(hand_on(r)) << r.program;
         std::string who;
@@ -264,6 +269,11 @@ protected:
             EXPECT_TRUE(
                 has(r.program.err, "node " + std::to_string(l) + ", which this is, was given up"))
                 << r.program;
+        end();
+    }
+    void end()
+    {
+        links_.clear();
         ranks_.reset();
         agents_.clear();
     }
@@ -277,6 +287,7 @@ protected:
 
     std::unique_ptr<Ranks> ranks_;
     std::vector<pid_t> agents_;
+    std::vector<Link> links_;
     int size_ = 0;
     sri_ns begun_ = 0;
 };
@@ -284,17 +295,13 @@ protected:
 TEST_F(LinksBroken, OfTwoNodesOneIsLostForAll)
 {
     for (int round = 0; round < rounds(3); round++) {
-        const int pairs[][2] = { { 0, 1 }, { 0, 2 }, { 1, 2 } };
+        const std::pair<int, int> pairs[] = { { 0, 1 }, { 0, 2 }, { 1, 2 } };
         const auto &p = pairs[round % 3];
-        Link l;
-        start(3, 1, 0);
-        if (HasFatalFailure())
+        start(3, 1, 0, { p });
+        if (over())
             return;
-        if (!link(p[0], p[1], &l))
-            GTEST_SKIP() << "descriptors of other processes may not be had here";
-        begin();
-        break_off(l);
-        expect_lost({ p[1] }, patience(1));
+        break_off(links_[0]);
+        expect_lost({ p.second }, patience(1));
     }
 }
 
@@ -302,15 +309,10 @@ TEST_F(LinksBroken, OfTwoNodesOneIsLostForAll)
 TEST_F(LinksBroken, InOneDirectionIsNoOther)
 {
     for (int deaf = 0; deaf < 2; deaf++) {
-        Link l;
-        start(3, 1, 1);
-        if (HasFatalFailure())
+        start(3, 1, 1, { { 1, 2 } });
+        if (over())
             return;
-        if (!link(1, 2, &l))
-            GTEST_SKIP() << "descriptors of other processes may not be had here";
-        begin();
-        deafen(l, deaf);
-        l = Link();
+        deafen(links_[0], deaf);
         expect_lost({ 2 }, 1 + patience(1));
     }
 }
@@ -318,16 +320,11 @@ TEST_F(LinksBroken, InOneDirectionIsNoOther)
 TEST_F(LinksBroken, SilentlyInBothDirectionsIsKnownWithinAHeartbeat)
 {
     for (int node = 1; node < 3; node++) {
-        Link l;
-        start(3, 1, 1);
-        if (HasFatalFailure())
+        start(3, 1, 1, { { 0, node } });
+        if (over())
             return;
-        if (!link(0, node, &l))
-            GTEST_SKIP() << "descriptors of other processes may not be had here";
-        begin();
-        deafen(l, 0);
-        deafen(l, 1);
-        l = Link();
+        deafen(links_[0], 0);
+        deafen(links_[0], 1);
         expect_lost({ node }, 1 + patience(1));
     }
 }
@@ -336,15 +333,11 @@ TEST_F(LinksBroken, SilentlyInBothDirectionsIsKnownWithinAHeartbeat)
 TEST_F(LinksBroken, TwoOfOneNodeLoseThatOne)
 {
     for (int round = 0; round < rounds(3); round++) {
-        Link a, b;
-        start(4, 1, 0);
-        if (HasFatalFailure())
+        start(4, 1, 0, { { 1, 2 }, { 0, 1 } });
+        if (over())
             return;
-        if (!link(1, 2, &a) || !link(0, 1, &b))
-            GTEST_SKIP() << "descriptors of other processes may not be had here";
-        begin();
-        break_off(b);
-        break_off(a);
+        break_off(links_[1]);
+        break_off(links_[0]);
         expect_lost({ 1 }, patience(1));
     }
 }
@@ -353,15 +346,11 @@ TEST_F(LinksBroken, TwoOfOneNodeLoseThatOne)
 TEST_F(LinksBroken, TwoOfFourNodesLoseTwo)
 {
     for (int round = 0; round < rounds(3); round++) {
-        Link a, b;
-        start(4, 2, 0);
-        if (HasFatalFailure())
+        start(4, 2, 0, { { 0, 2 }, { 1, 3 } });
+        if (over())
             return;
-        if (!link(0, 2, &a) || !link(1, 3, &b))
-            GTEST_SKIP() << "descriptors of other processes may not be had here";
-        begin();
-        break_off(a);
-        break_off(b);
+        break_off(links_[0]);
+        break_off(links_[1]);
         expect_lost({ 2, 3 }, patience(1));
     }
 }
@@ -370,14 +359,10 @@ TEST_F(LinksBroken, TwoOfFourNodesLoseTwo)
 TEST_F(LinksBroken, WhileTheDeciderIsKilledEndEverything)
 {
     for (int round = 0; round < rounds(10); round++) {
-        Link l;
-        start(4, 4, 0); /* so that nobody comes to an end by himself */
-        if (HasFatalFailure())
+        start(4, 4, 0, { { 1, 2 } }); /* so many losses that nobody comes to an end by himself */
+        if (over())
             return;
-        if (!link(1, 2, &l))
-            GTEST_SKIP() << "descriptors of other processes may not be had here";
-        begin();
-        break_off(l);
+        break_off(links_[0]);
         nap(0, 0.002);
         ASSERT_EQ(kill(agent(0), SIGKILL), 0);
         RanksResult r = ranks_->wait();
@@ -385,8 +370,7 @@ TEST_F(LinksBroken, WhileTheDeciderIsKilledEndEverything)
         EXPECT_FALSE(r.program.timed_out) << r.program;
         EXPECT_TRUE(r.program.left_behind.empty()) << r.program;
         EXPECT_LT(static_cast<double>(sri_now() - begun_) * 1e-9, patience(5));
-        ranks_.reset();
-        agents_.clear();
+        end();
     }
 }
 

@@ -26,8 +26,10 @@ class Watched {
 public:
     explicit Watched(Ranks &ranks) : ranks_(ranks)
     {
+        double all = 0;
         for (pid_t pid : ranks.program().processes())
-            before_[pid] = own_memory(pid);
+            all += before_[pid] = own_memory(pid);
+        EXPECT_GT(all, 0) << "nothing is seen";
     }
     void look()
     {

@@ -1,10 +1,11 @@
 /* programs/embedded.c: serry inside a program that uses it in unusual ways, for tests.
  *
- *     embedded size               says how many ranks there are
- *     embedded both LIBRARY       serry is linked in, and loaded once more as a library
- *     embedded load LIBRARY N     loads it, uses it, unloads it, N times; a thread outlives it each
- * time embedded leave LIBRARY      loads it, and unloads it without having left the world embedded
- * again              init after finalize */
+ *     embedded size             says how many ranks there are
+ *     embedded both LIBRARY     serry is linked in, and loaded once more as a library
+ *     embedded load LIBRARY N   loads it, uses it, unloads it, N times; each time a thread
+ *                               outlives it
+ *     embedded leave LIBRARY    loads it, and unloads it without having left the world
+ */
 #include <serry.h>
 
 #include <dlfcn.h>
@@ -142,16 +143,6 @@ static int leave(const char *library)
     return 0;
 }
 
-static int again(void)
-{
-    say(NULL, "init", serry_init(NULL, NULL));
-    say(NULL, "init", serry_init(NULL, NULL));
-    say(NULL, "finalize", serry_finalize());
-    say(NULL, "finalize", serry_finalize());
-    say(NULL, "init", serry_init(NULL, NULL));
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     if (argc < 2)
@@ -162,8 +153,6 @@ int main(int argc, char **argv)
         return load_often(argv[2], atoi(argv[3]));
     if (strcmp(argv[1], "leave") == 0 && argc > 2)
         return leave(argv[2]);
-    if (strcmp(argv[1], "again") == 0)
-        return again();
     SERRY_CHECK(serry_init(&argc, &argv));
     printf("size %d\n", serry_size());
     SERRY_CHECK(serry_finalize());
