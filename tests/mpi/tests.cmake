@@ -17,7 +17,7 @@ function(serry_launched label launcher nodes ranks)
     add_test(NAME ${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/mpi/run ${launcher} ${nodes} ${ranks}
              ${seconds} $<TARGET_FILE:mpi_all_patterns> ${ARGN})
     set_tests_properties(${name} PROPERTIES LABELS ${label} PROCESSORS 2 TIMEOUT ${timeout}
-                         SKIP_RETURN_CODE 77
+                         COST ${timeout} SKIP_RETURN_CODE 77
                          ENVIRONMENT "SERRY_COMMAND=${PROJECT_BINARY_DIR}/tests/bin/serry")
     if(label STREQUAL "hosts")
         set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)

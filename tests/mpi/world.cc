@@ -1,4 +1,4 @@
-// ctest: timeout=240 processors=2
+// ctest: timeout=240 processors=2 lock=launchers
 /* Worlds that an MPI launches: every way to have nodes and agents, what a rank does to the others
  * by its end, launchers that do not fit, and programs that use MPI themselves. */
 #include "fault/fault.h"
