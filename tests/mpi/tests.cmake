@@ -16,7 +16,7 @@ function(serry_launched label launcher nodes ranks)
     math(EXPR timeout "2 * ${seconds} + 30")
     add_test(NAME ${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/mpi/run ${launcher} ${nodes} ${ranks}
              ${seconds} $<TARGET_FILE:mpi_all_patterns> ${ARGN})
-    set_tests_properties(${name} PROPERTIES LABELS ${label} PROCESSORS 2 TIMEOUT ${timeout}
+    set_tests_properties(${name} PROPERTIES LABELS ${label} PROCESSORS 3 TIMEOUT ${timeout}
                          COST ${timeout} SKIP_RETURN_CODE 77
                          ENVIRONMENT "SERRY_COMMAND=${PROJECT_BINARY_DIR}/tests/bin/serry")
     if(label STREQUAL "hosts")
@@ -70,7 +70,8 @@ function(serry_launched_programs label launcher nodes)
         set(name ${label}.${stem}.${launcher}.${nodes}_4)
         set(launch "${CMAKE_CURRENT_SOURCE_DIR}/mpi/run ${launcher} ${nodes} 4 ${seconds}")
         add_test(NAME ${name} COMMAND patterns_${stem} --gtest_filter=${filter})
-        set_tests_properties(${name} PROPERTIES LABELS ${label} PROCESSORS 2 TIMEOUT ${timeout}
+        set_tests_properties(${name} PROPERTIES LABELS ${label} PROCESSORS 3 TIMEOUT ${timeout}
+                             COST ${timeout} RESOURCE_LOCK launchers
                              ENVIRONMENT "SERRY_TEST_LAUNCH=${launch};SERRY_COMMAND=${PROJECT_BINARY_DIR}/tests/bin/serry")
     endforeach()
 endfunction()
@@ -103,7 +104,7 @@ foreach(mpi openmpi mpich)
                 set(label mpi)
             endif()
             set_tests_properties(${name} PROPERTIES LABELS ${label} PROCESSORS 2 TIMEOUT 120
-                                 SKIP_RETURN_CODE 77)
+                                 COST 120 RESOURCE_LOCK launchers SKIP_RETURN_CODE 77)
         endforeach()
     endif()
 endforeach()
