@@ -122,8 +122,8 @@ TEST_P(MpiWorld, RanksThatEndWithoutFinalizingEndTheJobWithinSeconds)
         ProgramResult r = launched(GetParam(), 3, what);
         EXPECT_FALSE(r.timed_out) << what[0] << r;
         EXPECT_TRUE(r.left_behind.empty()) << what[0] << r;
-        /* Hydra before MPICH 4.3 forgets all codes when a second rank ends before it has ended the
-         * others (MPICH's issue 7057), and whoever misses the lost rank does end. */
+        /* Hydra 4.0 forgets all codes when a second rank ends badly before it has ended the others
+         * (MPICH's issue 7057), and whoever misses the lost rank does so. */
         if (GetParam().mpi != "mpich" && (what[0] == "kill" || what[0] == "exit"))
             EXPECT_NE(r.code, 0) << what[0] << r;
     }
