@@ -204,7 +204,8 @@ void map_asynchronously(serry_pool *p)
                       f, [](void *, serry_future *) { told += "done"; }, nullptr),
                   SERRY_OK);
         size_t len = 99;
-        EXPECT_EQ(serry_future_get(f, nullptr, 0, &len, patience(30)), SERRY_OK) << serry_err_detail();
+        EXPECT_EQ(serry_future_get(f, nullptr, 0, &len, patience(30)), SERRY_OK)
+            << serry_err_detail();
         EXPECT_EQ(len, 0u);
         EXPECT_EQ(serry_future_get(f, nullptr, 0, nullptr, patience(30)), SERRY_OK);
         EXPECT_EQ(out, in);
