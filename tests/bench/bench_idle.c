@@ -133,21 +133,28 @@ static double idle_conduct(const char *what, double seconds)
     idle_sleep(seconds);
     double used = use ? (idle_seconds() - before) / (bench_now() - start) : 0;
     double sum = idle_wake_all(strcmp(what, "latest") == 0);
+    idle_warm(); /* so that none has left before, and stirred the others by that */
     if (use)
         return 100 * used;
     return strcmp(what, "first") == 0 ? sum / (comm_size() - 1) : sum;
 }
 
-static void idle_wait(bool blocked)
+static void idle_echo(void)
 {
     char byte = 0;
-    double sent = 0;
     comm_recv(0, TAG_WARM, &byte, 1);
     comm_send(0, TAG_WARM, &byte, 1);
+}
+
+static void idle_wait(bool blocked)
+{
+    double sent = 0;
+    idle_echo();
     double before = idle_own_ms();
     comm_recv(0, TAG_WAKE, &sent, sizeof sent);
     double figure = blocked ? idle_own_ms() - before : 1e3 * (bench_now() - sent);
     comm_send(0, TAG_FIGURE, &figure, sizeof figure);
+    idle_echo();
 }
 
 int main(int argc, char **argv)

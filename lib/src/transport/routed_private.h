@@ -24,11 +24,11 @@
 
 /* The pause between two looks at the far transport while this member sleeps: it begins with the
  * first, doubles up to the last, and begins anew after any news. Shorter ones cost processor (a
- * look is 8 to 27 us, most of it the kernel's timer and the way to the process and back), longer
+ * look is 8 to 30 us, most of it the kernel's timer and the way to the process and back), longer
  * ones make the first message after an idle time late by as much, half of it in the mean.
  * docs/cluster.md has both. */
 #define ROUTED_PAUSE_FIRST SRI_US(50)
-#define ROUTED_PAUSE_LAST SRI_MS(4)
+#define ROUTED_PAUSE_LAST SRI_MS(3)
 
 /* What a launched rank that is dead may still have in the far transport is waited for: so long, and
  * so many polls in a row that bring nothing, but no longer than the last. */
